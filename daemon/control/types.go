@@ -1,0 +1,163 @@
+// Package control is the management API: what totpctl asks the daemon and what it answers, as JSON
+// over HTTP on a Unix socket, and the client that speaks it. Each verb is a POST to /v1/VERB with one
+// of the requests below; the answer is the response below or an Error.
+//
+// Who may do what is the daemon's decision, from the peer's uid; a request carries no identity. An
+// empty User means the caller. Types that hold a password, a code or a secret print as redacted.
+package control
+
+import "time"
+
+// Verb names a request. The path is "/v1/" + Verb.
+type Verb string
+
+// The verbs, with their request and response.
+const (
+	VerbVersion Verb = "version" // Nothing -> Version; anyone
+	VerbStatus  Verb = "status"  // StatusRequest -> Account; own, or root
+	VerbUsers   Verb = "users"   // UsersRequest -> Users; root
+	VerbEnrol   Verb = "enrol"   // EnrolRequest -> Enrolment; own
+	VerbConfirm Verb = "confirm" // ConfirmRequest -> Confirmation; own
+	VerbSet     Verb = "set"     // SetRequest -> Account; root
+	VerbDisable Verb = "disable" // DisableRequest -> Nothing; own with password and code, or root
+)
+
+// Secret is a string that is never printed.
+type Secret string
+
+// String and GoString redact; Format keeps every fmt verb from seeing more.
+func (Secret) String() string   { return "[redacted]" }
+func (Secret) GoString() string { return "[redacted]" }
+
+// Nothing is the empty request and the empty response.
+type Nothing struct{}
+
+// Version is the daemon's.
+type Version struct {
+	Version string `json:"version"`
+}
+
+// StatusRequest asks for one account.
+type StatusRequest struct {
+	User string `json:"user,omitempty"`
+}
+
+// Account is what may be told of an account.
+type Account struct {
+	User         string    `json:"user"`
+	Enrolled     bool      `json:"enrolled"`
+	Devices      []Device  `json:"devices"`
+	PendingUntil time.Time `json:"pending_until,omitzero"` // an enrolment waits for its first code until then
+	Failures     int       `json:"failures"`               // wrong codes in a row
+	WaitUntil    time.Time `json:"wait_until,omitzero"`    // no code is judged before
+	Locked       bool      `json:"locked"`                 // too many wrong codes in a row: root must help
+}
+
+// Device is what may be told of a device.
+type Device struct {
+	Name      string    `json:"name"`
+	Digits    int       `json:"digits"`
+	Period    int       `json:"period"` // seconds
+	Algorithm string    `json:"algorithm"`
+	Added     time.Time `json:"added"`
+	LastUsed  time.Time `json:"last_used,omitzero"`
+}
+
+// UsersRequest asks for the next page of accounts in order of user name: those after After.
+type UsersRequest struct {
+	After string `json:"after,omitempty"`
+}
+
+// Users is one page. More says that another follows after the last of these.
+type Users struct {
+	Users []Account `json:"users"`
+	More  bool      `json:"more"`
+}
+
+// EnrolRequest starts an enrolment. An enrolment begun earlier and not confirmed is replaced.
+type EnrolRequest struct {
+	User     string `json:"user,omitempty"`
+	Password Secret `json:"password"`
+	Name     string `json:"name,omitempty"` // of the device; empty: "phone"
+}
+
+// Enrolment is shown to the person, once.
+type Enrolment struct {
+	User    string    `json:"user"`
+	Host    string    `json:"host"`   // the issuer of the label
+	Name    string    `json:"name"`   // of the device
+	URI     Secret    `json:"uri"`    // otpauth://totp/...
+	Secret  Secret    `json:"secret"` // base32, no padding
+	Digits  int       `json:"digits"`
+	Period  int       `json:"period"` // seconds
+	Expires time.Time `json:"expires"`
+}
+
+// ConfirmRequest ends an enrolment with the first code of the new device.
+type ConfirmRequest struct {
+	User string `json:"user,omitempty"`
+	Code Secret `json:"code"`
+}
+
+// ConfirmOutcome is how a first code was judged.
+type ConfirmOutcome string
+
+// The outcomes of a confirmation. After all but Confirmed, the enrolment still waits for a code.
+const (
+	Confirmed   ConfirmOutcome = "confirmed"
+	CodeWrong   ConfirmOutcome = "wrong"     // no code of this secret near this time
+	CodeExpired ConfirmOutcome = "expired"   // it was right up to two minutes ago
+	CodeClock   ConfirmOutcome = "clock"     // right at another time: the phone's clock or ours is off
+	CodeFormat  ConfirmOutcome = "malformed" // not a code of this length
+)
+
+// Confirmation answers a ConfirmRequest.
+type Confirmation struct {
+	Outcome ConfirmOutcome `json:"outcome"`
+	// ClockOff is by how many seconds the device's clock is ahead (behind: negative), with CodeClock.
+	ClockOff int      `json:"clock_off,omitempty"`
+	Account  *Account `json:"account,omitempty"` // with Confirmed
+}
+
+// SetRequest gives a user a known key, without confirmation.
+type SetRequest struct {
+	User string `json:"user"`
+	URI  Secret `json:"uri"`            // otpauth://totp/...
+	Name string `json:"name,omitempty"` // of the device; empty: "token"
+}
+
+// DisableRequest takes the second factor away. Password and Code are the owner's; root needs neither.
+type DisableRequest struct {
+	User     string `json:"user,omitempty"`
+	Password Secret `json:"password,omitempty"`
+	Code     Secret `json:"code,omitempty"`
+}
+
+// ErrorCode says what went wrong; remedies are chosen by it.
+type ErrorCode string
+
+// The codes.
+const (
+	ErrBadRequest      ErrorCode = "bad_request"      // 400: malformed; Message says where
+	ErrBadURI          ErrorCode = "bad_uri"          // 400
+	ErrNotAllowed      ErrorCode = "not_allowed"      // 403: root only, or another's account
+	ErrUnknownUser     ErrorCode = "unknown_user"     // 404: no such user on this host
+	ErrAlreadyEnrolled ErrorCode = "already_enrolled" // 409
+	ErrNotEnrolled     ErrorCode = "not_enrolled"     // 409
+	ErrNoPending       ErrorCode = "no_pending"       // 409: nothing to confirm, or its 10 minutes are over
+	ErrWrongPassword   ErrorCode = "wrong_password"   // 403
+	ErrWrongCode       ErrorCode = "wrong_code"       // 403
+	ErrWait            ErrorCode = "wait"             // 429: RetryAfter seconds
+	ErrLocked          ErrorCode = "locked"           // 429: root must help
+	ErrUnavailable     ErrorCode = "unavailable"      // 503: store or password check don't work; the journal says why
+)
+
+// Error is the body of every answer that is not 200.
+type Error struct {
+	Code       ErrorCode `json:"code"`
+	Message    string    `json:"message"`
+	RetryAfter int       `json:"retry_after,omitempty"` // seconds
+	Reference  string    `json:"reference,omitempty"`   // finds the journal line
+}
+
+func (e *Error) Error() string { return e.Message }

@@ -1,0 +1,146 @@
+// Package account is the record of one user: the devices that make codes, an enrolment that waits for
+// its confirmation, the codes already used, and the failures so far. It says what makes a record
+// valid. It judges no code, keeps no time and stores nothing.
+//
+// Always true of a valid account: a device's secret is sealed, never in the clear; a step of a device
+// is in the list of used steps once at the most; names are unique within the account.
+package account
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Algorithm is the hash of RFC 6238 §1.2 as otpauth URIs spell it.
+type Algorithm string
+
+// The algorithms.
+const (
+	SHA1   Algorithm = "SHA1"
+	SHA256 Algorithm = "SHA256"
+	SHA512 Algorithm = "SHA512"
+)
+
+// UsedMax is how many used steps of each device are remembered. They are dropped oldest use first.
+const UsedMax = 64
+
+// NameMax is the longest name of a device, in bytes.
+const NameMax = 64
+
+// Account is everything totpd knows of one user. The zero value with a User is a user who has not
+// enrolled.
+type Account struct {
+	User     string   `json:"user"`
+	Devices  []Device `json:"devices,omitempty"`
+	Pending  *Pending `json:"pending,omitempty"`
+	Codes    Attempts `json:"codes,omitzero"`     // wrong codes
+	Password Attempts `json:"passwords,omitzero"` // wrong passwords, asked by totpctl
+}
+
+// Device makes codes: a phone's authenticator or a hardware token.
+type Device struct {
+	ID        string    `json:"id"` // random, unique in the account, part of what seals Secret
+	Name      string    `json:"name"`
+	Digits    int       `json:"digits"` // 6 or 8
+	Period    int       `json:"period"` // seconds: 30 or 60
+	Algorithm Algorithm `json:"algorithm"`
+	Sealed    []byte    `json:"sealed"` // the secret, sealed for this user and this ID
+	Added     time.Time `json:"added"`
+	LastUsed  time.Time `json:"last_used,omitzero"`
+	// Used are the steps (RFC 6238 §4.2) whose code was accepted, in order of use.
+	Used []int64 `json:"used,omitempty"`
+}
+
+// Pending is an enrolment that no code has confirmed yet.
+type Pending struct {
+	Device  Device    `json:"device"`
+	Expires time.Time `json:"expires"`
+}
+
+// Attempts counts failures in a row. A success clears it.
+type Attempts struct {
+	Failures int       `json:"failures,omitempty"`
+	Last     time.Time `json:"last,omitzero"` // when the last one failed
+}
+
+// Enrolled says whether the user has a second factor.
+func (a Account) Enrolled() bool { return len(a.Devices) > 0 }
+
+// Empty says whether there is nothing in the account that needs to be kept.
+func (a Account) Empty() bool {
+	return len(a.Devices) == 0 && a.Pending == nil && a.Codes == (Attempts{}) && a.Password == (Attempts{})
+}
+
+// Valid returns what is wrong with the account, or nil. It never quotes a secret.
+func (a Account) Valid() error {
+	if a.User == "" {
+		return errors.New("account without a user")
+	}
+	if a.Codes.Failures < 0 || a.Password.Failures < 0 {
+		return errors.New("negative number of failures")
+	}
+	ids, names := map[string]bool{}, map[string]bool{}
+	for i, d := range a.Devices {
+		if err := d.Valid(); err != nil {
+			return fmt.Errorf("device %d: %w", i+1, err)
+		}
+		if ids[d.ID] || names[d.Name] {
+			return fmt.Errorf("device %d: its id or name is used twice", i+1)
+		}
+		ids[d.ID], names[d.Name] = true, true
+	}
+	if a.Pending != nil {
+		if err := a.Pending.Device.Valid(); err != nil {
+			return fmt.Errorf("pending device: %w", err)
+		}
+		if a.Pending.Expires.IsZero() {
+			return errors.New("pending device: no time of expiry")
+		}
+	}
+	return nil
+}
+
+// Valid returns what is wrong with the device, or nil.
+func (d Device) Valid() error {
+	switch {
+	case d.ID == "":
+		return errors.New("no id")
+	case len(d.Sealed) == 0:
+		return errors.New("no secret")
+	case d.Digits != 6 && d.Digits != 8:
+		return fmt.Errorf("%d digits, must be 6 or 8", d.Digits)
+	case d.Period != 30 && d.Period != 60:
+		return fmt.Errorf("a period of %d s, must be 30 or 60", d.Period)
+	case d.Algorithm != SHA1 && d.Algorithm != SHA256 && d.Algorithm != SHA512:
+		return fmt.Errorf("algorithm %q, must be SHA1, SHA256 or SHA512", string(d.Algorithm))
+	case len(d.Used) > UsedMax:
+		return fmt.Errorf("%d used steps, at most %d", len(d.Used), UsedMax)
+	}
+	seen := map[int64]bool{}
+	for _, s := range d.Used {
+		if seen[s] {
+			return fmt.Errorf("step %d is listed as used twice", s)
+		}
+		seen[s] = true
+	}
+	return ValidName(d.Name)
+}
+
+// ValidName says whether a device may be called so: 1 to NameMax bytes of printable UTF-8.
+func ValidName(name string) error {
+	if name == "" || len(name) > NameMax {
+		return fmt.Errorf("a device name has 1 to %d bytes", NameMax)
+	}
+	if !utf8.ValidString(name) {
+		return errors.New("a device name is UTF-8")
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return errors.New("a device name has printable characters only")
+		}
+	}
+	return nil
+}

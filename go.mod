@@ -1,0 +1,3 @@
+module github.com/totpd/totpd
+
+go 1.26
