@@ -1,0 +1,129 @@
+// Package audit writes one line for each decision: to the journal with structured fields when the
+// daemon's standard error is the journal's, else as key=value to the writer it was given. It decides
+// nothing and keeps no history.
+//
+// Always true: an event has no field for a code, a secret or a password; a name chosen by a stranger
+// can neither begin a second line nor look like another key; it is cut when it is long.
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+// Kind says what was decided about.
+type Kind string
+
+// The kinds.
+const (
+	Login   Kind = "login"   // one answer, or a login that ended without one
+	Enrol   Kind = "enrol"   // an enrolment begun or confirmed, a key set
+	Disable Kind = "disable" // the second factor taken away
+)
+
+// Result is the decision.
+type Result string
+
+// The results.
+const (
+	Accepted    Result = "accepted"
+	NotDue      Result = "not_due"     // no code is asked for
+	Retry       Result = "retry"       // an answer was refused, another one may follow in this login
+	Refused     Result = "refused"     // the end
+	Unavailable Result = "unavailable" // could not be decided, so nobody gets in
+	Abandoned   Result = "abandoned"   // the other side hung up before the verdict
+	Started     Result = "started"     // an enrolment waits for its first code
+	Done        Result = "done"        // the account was changed
+)
+
+// Event is one decision. Empty fields are left out.
+type Event struct {
+	Kind      Kind
+	User      string // canonical where known, else as the caller gave it
+	Service   string // PAM service
+	Source    string // remote host, as the PAM application gives it
+	TTY       string
+	Caller    string // the peer's uid in decimal
+	Result    Result
+	Reason    string // a word for programs, such as wrong_code
+	Detail    string // of a failure: the error; of a wait: its end
+	Device    string // name of the device whose code it was
+	Reference string // also shown to the person
+}
+
+// Log records events. It may be used by several goroutines at once.
+type Log struct {
+	mu      sync.Mutex
+	w       io.Writer
+	journal bool
+}
+
+// New returns a log to the journal, when w is this process's standard error and the journal reads
+// that, or else to w.
+func New(w io.Writer) *Log {
+	l := &Log{w: w}
+	if w == io.Writer(os.Stderr) {
+		l.journal, _ = journal.StderrIsJournalStream()
+	}
+	return l
+}
+
+// Record writes the event. What the journal doesn't take goes to the writer.
+func (l *Log) Record(e Event) {
+	e = e.cut()
+	line := e.line()
+	if l.journal && journal.Send(line, e.priority(), e.fields()) == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Standard error is the last resort: there is nobody left to tell that it failed.
+	_, _ = io.WriteString(l.w, line+"\n")
+}
+
+// letters of a reference: none looks like another when it is read aloud or copied by hand.
+const letters = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// NewReference returns a random reference such as 7F3K-Q2ND.
+func NewReference() string {
+	ref := make([]byte, 0, 9)
+	var random [16]byte
+	for {
+		rand.Read(random[:]) // never fails: crypto/rand
+		for _, b := range random {
+			if int(b) >= 256/len(letters)*len(letters) {
+				continue // these would favour the first letters
+			}
+			if len(ref) == 4 {
+				ref = append(ref, '-')
+			}
+			if ref = append(ref, letters[int(b)%len(letters)]); len(ref) == 9 {
+				return string(ref)
+			}
+		}
+	}
+}
+
+// UID spells a uid for an event.
+func UID(uid uint32) string { return strconv.FormatUint(uint64(uid), 10) }
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries the uid of the peer a request came from.
+func WithCaller(ctx context.Context, uid uint32) context.Context {
+	return context.WithValue(ctx, callerKey{}, uid)
+}
+
+// CallerOf returns the uid that the context carries, in decimal, or "".
+func CallerOf(ctx context.Context) string {
+	if uid, ok := ctx.Value(callerKey{}).(uint32); ok {
+		return UID(uid)
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package audit
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/coreos/go-systemd/v22/journal"
+)
+
+// longest is how many bytes of a field are kept, long how many of a Detail.
+const (
+	longest = 128
+	long    = 512
+)
+
+// messageIDs are the MESSAGE_ID of each kind of event, for `journalctl MESSAGE_ID=...`.
+var messageIDs = map[Kind]string{
+	Login:   "6f1c2bd0a7e5467d9c3a5b0e8d41f7a2",
+	Enrol:   "b2a94e7df1c84d1e8f60327c9ae5d813",
+	Disable: "3d70c5e8924b4f6aa1be68f20c97d45e",
+}
+
+// field is one part of an event under its name on a line and in the journal.
+type field struct{ key, journal, value string }
+
+func (e *Event) all() []field {
+	return []field{
+		{"kind", "TOTPD_KIND", string(e.Kind)},
+		{"user", "TOTPD_USER", e.User},
+		{"result", "TOTPD_RESULT", string(e.Result)},
+		{"reason", "TOTPD_REASON", e.Reason},
+		{"reference", "TOTPD_REFERENCE", e.Reference},
+		{"service", "TOTPD_SERVICE", e.Service},
+		{"source", "TOTPD_SOURCE", e.Source},
+		{"tty", "TOTPD_TTY", e.TTY},
+		{"caller_uid", "TOTPD_CALLER_UID", e.Caller},
+		{"device", "TOTPD_DEVICE", e.Device},
+		{"detail", "TOTPD_DETAIL", e.Detail},
+	}
+}
+
+// cut returns the event with long fields shortened.
+func (e Event) cut() Event {
+	for _, s := range []*string{&e.User, &e.Service, &e.Source, &e.TTY, &e.Caller, &e.Reason, &e.Device, &e.Reference} {
+		*s = cut(*s, longest)
+	}
+	e.Detail = cut(e.Detail, long)
+	return e
+}
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}
+
+// line is the event as key=value, one line whatever its values hold.
+func (e *Event) line() string {
+	var b strings.Builder
+	for _, f := range e.all() {
+		if f.value == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(f.key)
+		b.WriteByte('=')
+		b.WriteString(quoted(f.value))
+	}
+	return b.String()
+}
+
+// quoted returns s as it is when it is a plain word, else in quotes with everything escaped that is
+// not printable.
+func quoted(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._:/@+-", r)
+	}
+	for _, r := range s {
+		if !plain(r) {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
+
+// fields are the journal's.
+func (e *Event) fields() map[string]string {
+	m := map[string]string{"MESSAGE_ID": messageIDs[e.Kind]}
+	for _, f := range e.all() {
+		if f.value != "" {
+			m[f.journal] = f.value
+		}
+	}
+	return m
+}
+
+func (e *Event) priority() journal.Priority {
+	switch e.Result {
+	case Unavailable:
+		return journal.PriErr
+	case Refused, Retry:
+		return journal.PriNotice
+	}
+	return journal.PriInfo
+}
