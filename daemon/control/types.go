@@ -6,7 +6,11 @@
 // empty User means the caller. Types that hold a password, a code or a secret print as redacted.
 package control
 
-import "time"
+import (
+	"fmt"
+	"io"
+	"time"
+)
 
 // Verb names a request. The path is "/v1/" + Verb.
 type Verb string
@@ -26,8 +30,9 @@ const (
 type Secret string
 
 // String and GoString redact; Format keeps every fmt verb from seeing more.
-func (Secret) String() string   { return "[redacted]" }
-func (Secret) GoString() string { return "[redacted]" }
+func (Secret) String() string             { return "[redacted]" }
+func (Secret) GoString() string           { return "[redacted]" }
+func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, "[redacted]") }
 
 // Nothing is the empty request and the empty response.
 type Nothing struct{}
