@@ -13,6 +13,7 @@ import (
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 	"github.com/totpd/totpd/daemon/wire"
 )
@@ -61,11 +62,12 @@ type Service struct {
 	clock  func() time.Time
 	log    Recorder
 	lookup Lookup
+	decide func(policy.Question) policy.Decision
 }
 
 // New returns a service that judges by cfg.
 func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup) *Service {
-	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup}
+	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, decide: policy.Decide}
 }
 
 // Step is what the dialogue does next: send these frames and then, when Done, hang up.
@@ -74,23 +76,28 @@ type Step struct {
 	Done   bool
 }
 
-// Dialogue is one login. It is used by one goroutine.
-type Dialogue struct {
-	service *Service
-	caller  Caller
-	open    wire.Open
-}
-
 // Begin returns the dialogue that open begins.
 func (s *Service) Begin(caller Caller, open wire.Open) *Dialogue {
-	return &Dialogue{service: s, caller: caller, open: open}
+	return &Dialogue{service: s, caller: caller, open: open, state: begun, reference: audit.NewReference()}
 }
 
-// Open decides whether a code is due, and asks for it or ends the dialogue.
-func (d *Dialogue) Open(ctx context.Context) Step { return Step{Done: true} }
+// nameMax is the longest user name that is looked up, in bytes: LOGIN_NAME_MAX of Linux.
+const nameMax = 256
 
-// Answer judges what the person typed.
-func (d *Dialogue) Answer(ctx context.Context, text []byte) Step { return Step{Done: true} }
-
-// Abandon records that the module hung up. After a verdict it does nothing.
-func (d *Dialogue) Abandon() {}
+// canonical returns whose login the dialogue is. A name that can't be in passwd(5) is nobody's and
+// never reaches NSS.
+func (s *Service) canonical(ctx context.Context, name string) (string, error) {
+	if name == "" || len(name) > nameMax {
+		return "", ErrUnknownUser
+	}
+	for _, b := range []byte(name) {
+		if b < ' ' || b == 0x7f || b == ':' {
+			return "", ErrUnknownUser
+		}
+	}
+	user, err := s.lookup(ctx, name)
+	if err == nil && user == "" {
+		err = errors.New("the user database returned an empty name")
+	}
+	return user, err
+}

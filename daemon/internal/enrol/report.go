@@ -1,0 +1,87 @@
+package enrol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/audit"
+)
+
+// refusal is why something was not done. It becomes one journal line and one *control.Error.
+type refusal struct {
+	code       control.ErrorCode
+	reason     string // for the journal
+	message    string // for the person at the command line
+	detail     string // for the journal only
+	retryAfter int    // seconds
+}
+
+func (r *refusal) Error() string { return r.message }
+
+// The refusals that need no more words.
+var (
+	errAlreadyEnrolled = &refusal{code: control.ErrAlreadyEnrolled, reason: "already_enrolled", message: "already enrolled"}
+	errNotEnrolled     = &refusal{code: control.ErrNotEnrolled, reason: "not_enrolled", message: "not enrolled"}
+	errNoPending       = &refusal{code: control.ErrNoPending, reason: "no_pending", message: "no enrolment waits for a code"}
+	errPendingOver     = &refusal{code: control.ErrNoPending, reason: "pending_over", message: "the 10 minutes of this enrolment are over"}
+)
+
+// errUnchanged makes Update write nothing.
+var errUnchanged = errors.New("nothing to write")
+
+func brokenSecret(err error) *refusal {
+	return &refusal{
+		code: control.ErrUnavailable, reason: "broken_secret",
+		message: "the stored secret can't be opened, the journal says why", detail: fmt.Sprint(err),
+	}
+}
+
+// report writes the one journal line of a request.
+type report struct {
+	service *Service
+	event   audit.Event
+	verb    string
+}
+
+func (s *Service) report(ctx context.Context, kind audit.Kind, verb, user string) *report {
+	return &report{service: s, verb: verb, event: audit.Event{
+		Kind: kind, User: user, Caller: audit.CallerOf(ctx), Reference: audit.NewReference(),
+	}}
+}
+
+// done records what was done.
+func (r *report) done(result audit.Result, device string) {
+	r.event.Result, r.event.Device = result, device
+	r.service.log.Record(r.event)
+}
+
+// retry records a first code that was not right.
+func (r *report) retry(reason string) {
+	r.event.Result, r.event.Reason = audit.Retry, reason
+	r.service.log.Record(r.event)
+}
+
+// refuse records why nothing was done and returns the error for the command line. What is no refusal
+// is a failure of the store: its text goes to the journal alone.
+func (r *report) refuse(err error) *control.Error {
+	var why *refusal
+	if !errors.As(err, &why) {
+		why = &refusal{
+			code: control.ErrUnavailable, reason: "store",
+			message: "the account can't be read or written, the journal says why", detail: err.Error(),
+		}
+	}
+	r.event.Result, r.event.Reason, r.event.Detail = audit.Refused, why.reason, why.detail
+	if why.code == control.ErrUnavailable {
+		r.event.Result = audit.Unavailable
+	}
+	r.service.log.Record(r.event)
+	return &control.Error{
+		Code:       why.code,
+		Message:    fmt.Sprintf("%s %s: %s", r.verb, r.event.User, why.message),
+		RetryAfter: why.retryAfter,
+		Reference:  r.event.Reference,
+	}
+}

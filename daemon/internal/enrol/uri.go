@@ -1,0 +1,143 @@
+package enrol
+
+import (
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/verify"
+)
+
+// Limits of an otpauth URI that is given to Set, in bytes.
+const (
+	uriMax    = 2048
+	secretMin = 10 // 80 bits, as old tokens have; Start makes 160
+	secretMax = 128
+)
+
+var unpadded = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// newURI is the otpauth URI of a new device, with the label issuer:user@host. It leaves out what
+// every authenticator takes for granted, so that its QR code stays small.
+func newURI(issuer, user, host string, d account.Device, secret []byte) (string, error) {
+	hash, ok := verify.Hash(d.Algorithm)
+	if !ok {
+		return "", errors.New("an algorithm that otpauth has no name for")
+	}
+	key, err := totp.Generate(totp.GenerateOpts{
+		Issuer:      strings.ReplaceAll(issuer, ":", " "), // a colon ends the issuer of a label
+		AccountName: user + "@" + host,
+		Period:      uint(d.Period),
+		Secret:      secret,
+		Digits:      otp.Digits(d.Digits),
+		Algorithm:   hash,
+	})
+	if err != nil {
+		return "", errors.New("issuer or user is empty, or no URI can be made of them")
+	}
+	u, err := url.Parse(key.URL())
+	if err != nil {
+		return "", errors.New("issuer or user can't be part of a URI")
+	}
+	q := u.Query()
+	for name, usual := range map[string]string{"algorithm": "SHA1", "digits": "6", "period": "30"} {
+		if q.Get(name) == usual {
+			q.Del(name)
+		}
+	}
+	// Authenticators read a plus as itself.
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20")
+	return u.String(), nil
+}
+
+// parseURI reads an otpauth URI of a time-based key. The device has neither ID nor name nor sealed
+// secret yet. The error says which part is wrong and never quotes the URI: a mistyped secret is most
+// of a secret. Parameters that don't concern the code (issuer, image) are passed over.
+func parseURI(uri string) (d account.Device, secret []byte, err error) {
+	if len(uri) > uriMax {
+		return d, nil, fmt.Errorf("an otpauth URI has at most %d bytes", uriMax)
+	}
+	u, err := url.Parse(strings.TrimSpace(uri))
+	if err != nil || u.Scheme != "otpauth" {
+		return d, nil, errors.New("not an otpauth URI: it begins with otpauth://totp/")
+	}
+	switch strings.ToLower(u.Host) {
+	case "totp":
+	case "hotp":
+		return d, nil, errors.New("event-based tokens (hotp) are not supported yet, only time-based ones (totp)")
+	default:
+		return d, nil, errors.New("the type of an otpauth URI is totp: otpauth://totp/")
+	}
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return d, nil, errors.New("the parameters after the question mark are not well-formed")
+	}
+	d, err = parameters(q)
+	if err != nil {
+		return account.Device{}, nil, err
+	}
+	if secret, err = parseSecret(q.Get("secret")); err != nil {
+		return account.Device{}, nil, err
+	}
+	return d, secret, nil
+}
+
+// parameters reads digits, period and algorithm, with the defaults of authenticators.
+func parameters(q url.Values) (account.Device, error) {
+	for _, name := range []string{"secret", "digits", "period", "algorithm"} {
+		if len(q[name]) > 1 {
+			return account.Device{}, fmt.Errorf("%s is given twice", name)
+		}
+	}
+	d := account.Device{Digits: 6, Period: 30, Algorithm: account.SHA1}
+	var err error
+	if q.Has("digits") {
+		if d.Digits, err = strconv.Atoi(q.Get("digits")); err != nil || d.Digits != 6 && d.Digits != 8 {
+			return account.Device{}, errors.New("digits must be 6 or 8")
+		}
+	}
+	if q.Has("period") {
+		if d.Period, err = strconv.Atoi(q.Get("period")); err != nil || d.Period != 30 && d.Period != 60 {
+			return account.Device{}, errors.New("period must be 30 or 60 (seconds)")
+		}
+	}
+	if q.Has("algorithm") {
+		d.Algorithm = account.Algorithm(strings.ReplaceAll(strings.ToUpper(q.Get("algorithm")), "-", ""))
+		if _, ok := verify.Hash(d.Algorithm); !ok {
+			return account.Device{}, errors.New("algorithm must be SHA1, SHA256 or SHA512")
+		}
+	}
+	return d, nil
+}
+
+// parseSecret reads base32 as people pass it on: any case, in groups, padded or not.
+func parseSecret(text string) ([]byte, error) {
+	if text == "" {
+		return nil, errors.New("no secret")
+	}
+	text = strings.NewReplacer(" ", "", "-", "").Replace(text)
+	text = strings.ToUpper(strings.TrimRight(text, "="))
+	secret, err := unpadded.DecodeString(text)
+	switch {
+	case err != nil || unpadded.EncodeToString(secret) != text:
+		return nil, errors.New("the secret is not base32 (letters A to Z and digits 2 to 7)")
+	case len(secret) < secretMin:
+		return nil, fmt.Errorf("the secret has %d bits, at least %d are needed", len(secret)*8, secretMin*8)
+	case len(secret) > secretMax:
+		return nil, fmt.Errorf("the secret has %d bits, at most %d are taken", len(secret)*8, secretMax*8)
+	}
+	return secret, nil
+}
+
+// seconds rounds up, so that whoever waits as long as told has waited long enough.
+func seconds(d time.Duration) int {
+	return max(1, int((d+time.Second-1)/time.Second))
+}

@@ -1,0 +1,208 @@
+package login
+
+import (
+	"context"
+	"errors"
+
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+// Dialogue is one login. It is used by one goroutine.
+type Dialogue struct {
+	service   *Service
+	caller    Caller
+	open      wire.Open
+	user      string // canonical, once it is known
+	state     state
+	count     [messages]int // how many of each message came
+	reference string
+}
+
+type state int
+
+const (
+	begun state = iota // nothing has been decided yet
+	asked              // an answer is due
+	ended              // the verdict was given, or nobody is there to hear it
+)
+
+type message int
+
+const (
+	openMessage message = iota
+	answerMessage
+	abandonMessage
+	messages
+)
+
+// row is one legal message: in which state, how often in one login, whether it may end in acceptance.
+type row struct {
+	state     state
+	message   message
+	handle    func(*Dialogue, context.Context, []byte) decision
+	times     func(*Dialogue) int
+	mayAccept bool
+}
+
+// table is all that a dialogue can do. Who may send a message stands before it, in dispatch.
+var table = []row{
+	{begun, openMessage, (*Dialogue).opened, once, false},
+	{asked, answerMessage, (*Dialogue).answered, (*Dialogue).tries, true},
+	{begun, abandonMessage, (*Dialogue).abandoned, once, false},
+	{asked, abandonMessage, (*Dialogue).abandoned, once, false},
+}
+
+func once(*Dialogue) int { return 1 }
+
+func (d *Dialogue) tries() int { return d.service.cfg.Tries }
+
+// decision is what a handler makes of a message.
+type decision struct {
+	result audit.Result // the zero value: none yet, the person is asked first
+	reason string
+	detail string
+	device string
+	say    string // shown to the person
+}
+
+// Open decides whether a code is due, and asks for it or ends the dialogue.
+func (d *Dialogue) Open(ctx context.Context) Step { return d.dispatch(ctx, openMessage, nil) }
+
+// Answer judges what the person typed.
+func (d *Dialogue) Answer(ctx context.Context, text []byte) Step {
+	return d.dispatch(ctx, answerMessage, text)
+}
+
+// Abandon records that the module hung up. After a verdict it does nothing.
+func (d *Dialogue) Abandon() { d.dispatch(context.Background(), abandonMessage, nil) }
+
+// dispatch finds the message's row and does what its handler decides. What every row needs comes
+// first: the login isn't over, the message is legal now, and the caller may speak for this user.
+func (d *Dialogue) dispatch(ctx context.Context, m message, text []byte) Step {
+	if d.state == ended {
+		return Step{Done: true}
+	}
+	r, ok := d.row(m)
+	if !ok || d.count[m] >= r.times(d) {
+		return d.conclude(d.refused("out_of_order"))
+	}
+	d.count[m]++
+	if m != abandonMessage {
+		if refusal, ok := d.identify(ctx); !ok {
+			return d.conclude(refusal)
+		}
+	}
+	dec := r.handle(d, ctx, text)
+	if dec.result == audit.Accepted && !r.mayAccept {
+		dec = d.unavailable("accepted_without_answer", nil)
+	}
+	return d.conclude(dec)
+}
+
+func (d *Dialogue) row(m message) (row, bool) {
+	for _, r := range table {
+		if r.state == d.state && r.message == m {
+			return r, true
+		}
+	}
+	return row{}, false
+}
+
+// identify finds out whose login it is, once, and whether the caller may speak for that user: root for
+// anyone, others for themselves.
+func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
+	if d.user == "" {
+		user, err := d.service.canonical(ctx, d.open.User)
+		switch {
+		case errors.Is(err, ErrUnknownUser):
+			return d.refused("unknown_user"), false
+		case err != nil:
+			return d.unavailable("user_lookup", err), false
+		}
+		d.user = user
+	}
+	if !d.caller.Root && (d.caller.User == "" || d.caller.User != d.user) {
+		return d.refused("not_own_login"), false
+	}
+	return decision{}, true
+}
+
+// outcomes are the verdicts. A result that isn't here ends in Unavailable.
+var outcomes = map[audit.Result]wire.Outcome{
+	audit.Accepted:    wire.Accepted,
+	audit.NotDue:      wire.NotDue,
+	audit.Refused:     wire.Refused,
+	audit.Unavailable: wire.Unavailable,
+}
+
+// conclude records the decision and turns it into frames. It is the only place that writes an event
+// or a verdict.
+func (d *Dialogue) conclude(dec decision) Step {
+	if dec.result != "" {
+		d.record(dec)
+	}
+	if dec.result == audit.Abandoned {
+		d.state = ended
+		return Step{Done: true}
+	}
+	var frames []byte
+	var err error
+	if dec.say != "" {
+		if frames, err = wire.AppendTell(frames, wire.Error, dec.say); err != nil {
+			return d.broken(err)
+		}
+	}
+	if dec.result == "" || dec.result == audit.Retry {
+		d.state = asked
+		if frames, err = wire.AppendAsk(frames, wire.Hidden, d.service.cfg.Prompt); err != nil {
+			return d.broken(err)
+		}
+		return Step{Frames: frames}
+	}
+	d.state = ended
+	outcome, known := outcomes[dec.result]
+	if !known {
+		outcome = wire.Unavailable
+	}
+	return Step{Frames: wire.AppendVerdict(frames, outcome), Done: true}
+}
+
+// broken ends a dialogue whose prompt or sentence doesn't fit a frame.
+func (d *Dialogue) broken(err error) Step {
+	d.state = ended
+	d.record(d.unavailable("frame", err))
+	return Step{Frames: wire.AppendVerdict(nil, wire.Unavailable), Done: true}
+}
+
+func (d *Dialogue) record(dec decision) {
+	user := d.user
+	if user == "" {
+		user = d.open.User
+	}
+	d.service.log.Record(audit.Event{
+		Kind:      audit.Login,
+		User:      user,
+		Service:   d.open.Service,
+		Source:    d.open.RHost,
+		TTY:       d.open.TTY,
+		Caller:    audit.UID(d.caller.UID),
+		Result:    dec.result,
+		Reason:    dec.reason,
+		Detail:    dec.detail,
+		Device:    dec.device,
+		Reference: d.reference,
+	})
+}
+
+func (d *Dialogue) refused(reason string) decision {
+	return decision{result: audit.Refused, reason: reason, say: sayRefused(d.reference)}
+}
+
+func (d *Dialogue) unavailable(reason string, err error) decision {
+	dec := decision{result: audit.Unavailable, reason: reason, say: sayUnavailable(d.reference)}
+	if err != nil {
+		dec.detail = err.Error()
+	}
+	return dec
+}
