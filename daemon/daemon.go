@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/config"
+	"github.com/totpd/totpd/daemon/internal/enrol"
+	"github.com/totpd/totpd/daemon/internal/login"
+	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/seal"
+	"github.com/totpd/totpd/daemon/internal/server"
+	"github.com/totpd/totpd/daemon/internal/store"
+	"github.com/totpd/totpd/daemon/internal/throttle"
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+// stopTime is how long a stop may take: less than systemd waits before it kills.
+const stopTime = 4 * time.Second
+
+// daemon is the parts, wired.
+type daemon struct {
+	log     *log.Logger
+	file    string        // of the configuration, empty: the default one
+	cfg     config.Config // as it is in effect
+	host    string
+	store   *store.Store
+	key     *seal.Key
+	audit   *audit.Log
+	names   *server.Names
+	sockets sockets
+	parts   atomic.Pointer[parts]
+	logins  *server.Logins
+	control *server.Control
+}
+
+// parts are made anew by a reload. Dialogues under way end with those they began with.
+type parts struct {
+	login  *login.Service
+	enrol  *enrol.Service
+	limits throttle.Limits
+}
+
+// start opens everything, in an order in which a second daemon fails before it touches anything.
+func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (*daemon, error) {
+	d := &daemon{log: l, file: file, cfg: cfg, audit: audit.New(os.Stderr), names: server.NewNames()}
+	var err error
+	if d.host, err = os.Hostname(); err != nil {
+		return nil, fmt.Errorf("find the name of this host: %w", err)
+	}
+	if d.sockets, err = openSockets(cfg.Listen); err != nil {
+		return nil, err
+	}
+	if d.store, err = store.Open(cfg.Store.Path); err != nil {
+		d.close()
+		return nil, err
+	}
+	if d.key, err = openKey(ctx, d.store, cfg); err != nil {
+		d.close()
+		return nil, err
+	}
+	d.parts.Store(d.wire(cfg))
+	begin := func(c login.Caller, o wire.Open) server.Dialogue { return d.parts.Load().login.Begin(c, o) }
+	d.logins = server.NewLogins(begin, d.names, l)
+	d.control = server.NewControl(server.Parts{
+		Version:  versionText(),
+		Accounts: d.store,
+		Names:    d.names,
+		Password: password.New(cfg.Listen.Password, cfg.Listen.Password != config.Default().Listen.Password).Check,
+		Audit:    d.audit,
+		Log:      l,
+		Clock:    time.Now,
+		Settings: func() (server.Enrolment, throttle.Limits) { p := d.parts.Load(); return p.enrol, p.limits },
+	})
+	return d, nil
+}
+
+// wire makes the parts that a reload replaces.
+func (d *daemon) wire(cfg config.Config) *parts {
+	limits := throttle.Limits{
+		Free: cfg.Throttle.Free, FirstWait: cfg.Throttle.FirstWait,
+		LongestWait: cfg.Throttle.LongestWait, Lock: cfg.Throttle.Lock,
+	}
+	return &parts{
+		login: login.New(d.store, d.key, login.Config{
+			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits,
+		}, time.Now, d.audit, d.names.Canonical),
+		enrol: enrol.New(d.store, d.key, enrol.Config{
+			Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,
+			Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,
+		}, time.Now, d.audit),
+		limits: limits,
+	}
+}
+
+// serve accepts on both sockets. What it returns receives an error when one of them can't go on.
+func (d *daemon) serve() <-chan error {
+	failed := make(chan error, 2)
+	go func() {
+		if err := d.logins.Serve(d.sockets.login); err != nil {
+			failed <- fmt.Errorf("serve logins: %w", err)
+		}
+	}()
+	go func() {
+		if err := d.control.Serve(d.sockets.control); err != nil {
+			failed <- fmt.Errorf("serve totpctl: %w", err)
+		}
+	}()
+	return failed
+}
+
+// ready tells systemd that logins are answered, and keeps telling it as long as they can be.
+func (d *daemon) ready() {
+	d.log.Printf("ready: logins at %s, totpctl at %s", d.sockets.login.Addr(), d.sockets.control.Addr())
+	d.notify("READY=1\nSTATUS=Answering logins")
+	go d.watchdog()
+}
+
+// reload reads the configuration again. A broken one changes nothing.
+func (d *daemon) reload() {
+	d.notify(reloading())
+	defer d.notify("READY=1")
+	cfg, err := config.Load(d.file)
+	if err != nil {
+		d.log.Printf("reload: %v; the settings stay as they were", err)
+		return
+	}
+	for _, name := range changedForGood(d.cfg, cfg) {
+		d.log.Printf("reload: %s has changed and takes effect after a restart", name)
+	}
+	cfg.Listen, cfg.Store, cfg.Key = d.cfg.Listen, d.cfg.Store, d.cfg.Key
+	d.cfg = cfg
+	d.parts.Store(d.wire(cfg))
+	d.log.Print("reload: done")
+}
+
+// changedForGood names the settings that only a restart changes.
+func changedForGood(old, now config.Config) []string {
+	var names []string
+	for _, setting := range []struct{ name, old, now string }{
+		{"listen.login", old.Listen.Login, now.Listen.Login},
+		{"listen.control", old.Listen.Control, now.Listen.Control},
+		{"listen.password", old.Listen.Password, now.Listen.Password},
+		{"store.path", old.Store.Path, now.Store.Path},
+		{"key.file", old.Key.File, now.Key.File},
+	} {
+		if setting.old != setting.now {
+			names = append(names, setting.name)
+		}
+	}
+	return names
+}
+
+// stop ends the dialogues and the requests under way, and returns nil also when some did not end in
+// time: what they changed is durable or never happened.
+func (d *daemon) stop() error {
+	d.notify("STOPPING=1")
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	control := make(chan error, 1)
+	go func() { control <- d.control.Stop(ctx) }()
+	if err := errors.Join(d.logins.Stop(ctx), <-control); err != nil {
+		d.log.Printf("stop: some were cut off: %v", err)
+	}
+	return nil
+}
+
+func (d *daemon) close() {
+	d.sockets.close()
+	if d.store == nil {
+		return
+	}
+	if err := d.store.Close(); err != nil {
+		d.log.Printf("close the store: %v", err)
+	}
+}

@@ -1,0 +1,135 @@
+// Package password asks totpd-password, a process of its own that runs as root, whether a password is
+// a user's, and owns the few bytes that the two exchange. It judges no password itself, counts no
+// failure and logs nothing.
+//
+// Always true: one question is asked on one connection and answered once; what isn't understood is
+// never "right"; neither a password nor a user's name is quoted in an error.
+package password
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// The longest user name, password and reason, in bytes.
+const (
+	UserMax     = 256
+	PasswordMax = 1024
+	ReasonMax   = 255
+)
+
+const version = 1
+
+// errQuestion and errAnswer are bytes that break the rules.
+var (
+	errQuestion = errors.New("malformed question")
+	errAnswer   = errors.New("malformed answer")
+)
+
+// Question asks whether Password is User's. It prints as redacted.
+type Question struct {
+	User     string
+	Password []byte
+}
+
+// String and GoString redact.
+func (Question) String() string   { return "[redacted]" }
+func (Question) GoString() string { return "[redacted]" }
+
+// Valid returns what is wrong with the question, or nil. An empty password is never asked about.
+func (q Question) Valid() error {
+	switch {
+	case q.User == "" || len(q.User) > UserMax:
+		return errors.New("a user name has 1 to 256 bytes")
+	case len(q.Password) == 0 || len(q.Password) > PasswordMax:
+		return errors.New("a password has 1 to 1024 bytes")
+	case bytes.IndexByte([]byte(q.User), 0) >= 0 || bytes.IndexByte(q.Password, 0) >= 0:
+		// libpam takes C strings: what follows the NUL would be ignored.
+		return errors.New("a user name or password holds no NUL")
+	}
+	return nil
+}
+
+// AppendQuestion appends the question to dst, or returns an error and dst as it was: one byte of
+// version, two of length of the rest (big endian), two of length of the user name, user name, password.
+func AppendQuestion(dst []byte, q Question) ([]byte, error) {
+	if err := q.Valid(); err != nil {
+		return dst, err
+	}
+	dst = append(dst, version)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(q.User)+len(q.Password)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(q.User)))
+	dst = append(dst, q.User...)
+	return append(dst, q.Password...), nil
+}
+
+// QuestionMax is the size of the buffer that ReadQuestion needs.
+const QuestionMax = 5 + UserMax + PasswordMax
+
+// ReadQuestion reads one question into buf, which has room for QuestionMax bytes. The password points
+// into buf, so that clearing buf clears the password.
+func ReadQuestion(r io.Reader, buf []byte) (Question, error) {
+	if _, err := io.ReadFull(r, buf[:3]); err != nil {
+		return Question{}, err
+	}
+	size := int(binary.BigEndian.Uint16(buf[1:]))
+	if buf[0] != version || size < 2 || 3+size > QuestionMax {
+		return Question{}, errQuestion
+	}
+	body := buf[3 : 3+size]
+	if _, err := io.ReadFull(r, body); err != nil {
+		return Question{}, err
+	}
+	user := int(binary.BigEndian.Uint16(body))
+	if 2+user > len(body) {
+		return Question{}, errQuestion
+	}
+	q := Question{User: string(body[2 : 2+user]), Password: body[2+user:]}
+	if q.Valid() != nil {
+		return Question{}, errQuestion
+	}
+	return q, nil
+}
+
+// Verdict is what PAM says of a password. The zero value is no verdict.
+type Verdict byte
+
+// The verdicts.
+const (
+	Right  Verdict = 1 // it is the user's, and the account may be used
+	Wrong  Verdict = 2 // it isn't, or the account is expired or locked
+	Broken Verdict = 3 // PAM could not decide
+)
+
+// Answer is a verdict with its reason, for the journal.
+type Answer struct {
+	Verdict Verdict
+	Reason  string
+}
+
+// AppendAnswer appends the answer to dst: the verdict, one byte of length, the reason, cut to fit.
+func AppendAnswer(dst []byte, a Answer) []byte {
+	reason := a.Reason[:min(len(a.Reason), ReasonMax)]
+	dst = append(dst, byte(a.Verdict), byte(len(reason)))
+	return append(dst, reason...)
+}
+
+// ReadAnswer reads one answer and the end of the stream after it.
+func ReadAnswer(r io.Reader) (Answer, error) {
+	all, err := io.ReadAll(io.LimitReader(r, 2+ReasonMax+1))
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case len(all) == 0:
+		return Answer{}, io.EOF
+	case len(all) < 2 || len(all) != 2+int(all[1]):
+		return Answer{}, errAnswer
+	}
+	a := Answer{Verdict: Verdict(all[0]), Reason: string(all[2:])}
+	if a.Verdict < Right || a.Verdict > Broken {
+		return Answer{}, errAnswer
+	}
+	return a, nil
+}

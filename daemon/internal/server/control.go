@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/throttle"
+)
+
+// Limits of a request. A request ends before the client gives up on it.
+const (
+	requestMax  = 64 << 10 // bytes
+	requestTime = 9 * time.Second
+)
+
+// Enrolment is what enrol.Service does. Its errors are *control.Error, and it writes its own journal
+// lines.
+type Enrolment interface {
+	Start(ctx context.Context, user, name string) (control.Enrolment, error)
+	Confirm(ctx context.Context, user, code string) (control.Confirmation, error)
+	Set(ctx context.Context, user, uri, name string) (account.Account, error)
+	Disable(ctx context.Context, user string) error
+	DisableWithCode(ctx context.Context, user, code string) error
+	Status(ctx context.Context, user string) (control.Account, error)
+	Describe(account.Account) control.Account
+}
+
+// Accounts is what store.Store keeps.
+type Accounts interface {
+	Get(ctx context.Context, user string) (account.Account, bool, error)
+	Update(ctx context.Context, user string, fn func(account.Account) (account.Account, error)) error
+	List(ctx context.Context, after string, limit int) ([]account.Account, error)
+}
+
+// Parts is what the management API works with.
+type Parts struct {
+	Version  string
+	Accounts Accounts
+	Names    *Names
+	Password func(ctx context.Context, user string, password []byte) (password.Answer, error)
+	Audit    interface{ Record(audit.Event) }
+	Log      *log.Logger
+	Clock    func() time.Time
+	// Settings returns what a reload may change, as it is now.
+	Settings func() (Enrolment, throttle.Limits)
+}
+
+// Control serves the management API of package control.
+type Control struct {
+	Parts
+	log  *limitedLog
+	gate *gate
+	http http.Server
+}
+
+// NewControl returns a server of the API.
+func NewControl(p Parts) *Control {
+	c := &Control{Parts: p, log: newLimitedLog(p.Log), gate: newGate(bounds{all: 256, others: 128, each: 16})}
+	c.http = http.Server{
+		Handler:           c,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      requestTime + 10*time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          log.New(c.log, "", 0),
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			return context.WithValue(ctx, peerKey{}, nc.(*conn).peer)
+		},
+	}
+	return c
+}
+
+type peerKey struct{}
+
+// Serve accepts connections until Stop; it returns nil then.
+func (c *Control) Serve(plain net.Listener) error {
+	full, _ := json.Marshal(&control.Error{Code: control.ErrUnavailable, Message: "too many connections; try again"})
+	l := &listener{Listener: plain, gate: c.gate, log: c.log, full: fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(full), full)}
+	if err := c.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Stop accepts no more connections and lets the requests under way finish until ctx ends.
+func (c *Control) Stop(ctx context.Context) error {
+	defer c.http.Close()
+	return c.http.Shutdown(ctx)
+}
+
+// ServeHTTP implements http.Handler: what every verb needs, in the order in which it must stand.
+func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call := &call{control: c, peer: Peer{UID: nobody}}
+	if peer, ok := r.Context().Value(peerKey{}).(Peer); ok {
+		call.peer = peer
+	}
+	ctx, cancel := context.WithTimeout(audit.WithCaller(r.Context(), call.peer.UID), requestTime)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			c.Log.Printf("control: panic: %v\n%s", p, debug.Stack())
+			answer(w, call.unavailable("internal", errors.New("panic, see the line above")))
+		}
+	}()
+	name, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	verb, known := verbs[control.Verb(name)]
+	switch {
+	case !ok || !known:
+		answer(w, call.malformed(fmt.Sprintf("no such request: %.64q", r.URL.Path)))
+		return
+	case r.Method != http.MethodPost:
+		answer(w, call.malformed(fmt.Sprintf("%.16q instead of POST", r.Method)))
+		return
+	}
+	call.verb = control.Verb(name)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestMax))
+	defer clear(body) // passwords and codes
+	if err != nil {
+		answer(w, call.malformed(fmt.Sprintf("a request has at most %d bytes and arrives whole", requestMax)))
+		return
+	}
+	result, err := verb.serve(ctx, call, body)
+	if err != nil {
+		answer(w, call.explain(err))
+		return
+	}
+	answer(w, result)
+}
+
+// answer writes a result, or an error with the status that belongs to its code.
+func answer(w http.ResponseWriter, result any) {
+	status := http.StatusOK
+	if e, ok := result.(*control.Error); ok {
+		if status = statuses[e.Code]; status == 0 {
+			status = http.StatusInternalServerError
+		}
+	}
+	body, err := json.Marshal(result)
+	if err != nil {
+		status, body = http.StatusInternalServerError, nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+var statuses = map[control.ErrorCode]int{
+	control.ErrBadRequest:      http.StatusBadRequest,
+	control.ErrBadURI:          http.StatusBadRequest,
+	control.ErrNotAllowed:      http.StatusForbidden,
+	control.ErrWrongPassword:   http.StatusForbidden,
+	control.ErrWrongCode:       http.StatusForbidden,
+	control.ErrUnknownUser:     http.StatusNotFound,
+	control.ErrAlreadyEnrolled: http.StatusConflict,
+	control.ErrNotEnrolled:     http.StatusConflict,
+	control.ErrNoPending:       http.StatusConflict,
+	control.ErrWait:            http.StatusTooManyRequests,
+	control.ErrLocked:          http.StatusTooManyRequests,
+	control.ErrUnavailable:     http.StatusServiceUnavailable,
+}

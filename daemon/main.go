@@ -1,0 +1,124 @@
+// Command totpd judges one-time codes. It keeps who has a second factor, answers the PAM module on one
+// socket and totpctl on another. This package reads the configuration, opens the sockets, the store and
+// the key, wires the parts and tells systemd how it goes. It decides nothing about anybody.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/journal"
+
+	"github.com/totpd/totpd/daemon/internal/config"
+)
+
+// version is set by the linker.
+var version = ""
+
+// options are the command line.
+type options struct {
+	config         string // empty: config.DefaultFile, which may be missing
+	check, version bool
+}
+
+func main() {
+	o, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		os.Exit(2)
+	case o.version:
+		fmt.Println("totpd", versionText())
+		return
+	}
+	cfg, err := config.Load(o.config)
+	if err == nil && o.check {
+		err = cfg.Explain(os.Stdout)
+	} else if err == nil {
+		err = serve(o, cfg)
+	}
+	if err != nil {
+		newLog().Print(err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, errout io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("totpd", flag.ContinueOnError)
+	f.SetOutput(errout)
+	f.StringVar(&o.config, "config", "", "read settings from `FILE` (default "+config.DefaultFile+")")
+	f.BoolVar(&o.check, "check", false, "explain the effective settings and exit; status 1 when they are broken")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
+	f.Usage = func() {
+		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check]")
+		f.PrintDefaults()
+		fmt.Fprintln(errout, "example: totpd -config /etc/totpd/totpd.toml -check")
+	}
+	if err := f.Parse(args); err != nil {
+		return options{}, err
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(errout, "totpd: unexpected argument %q\n", f.Arg(0))
+		f.Usage()
+		return options{}, errors.New("unexpected argument")
+	}
+	return o, nil
+}
+
+// serve runs the daemon until a signal ends it.
+func serve(o options, cfg config.Config) error {
+	syscall.Umask(0o077)
+	// Without this, Go ends the process when journald, at the other end of standard error, is restarted.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+
+	d, err := start(context.Background(), o.config, cfg, newLog())
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	failed := d.serve()
+	d.ready()
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				d.log.Printf("%v: stopping", s)
+				return d.stop()
+			}
+			d.reload()
+		case err := <-failed:
+			return errors.Join(err, d.stop())
+		}
+	}
+}
+
+// newLog writes what the daemon has to say of itself; decisions are audit's. The journal names the
+// program itself.
+func newLog() *log.Logger {
+	if isJournal, _ := journal.StderrIsJournalStream(); isJournal {
+		return log.New(os.Stderr, "", 0)
+	}
+	return log.New(os.Stderr, "totpd: ", 0)
+}
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+
+	"github.com/totpd/totpd/daemon/internal/config"
+)
+
+// sockets are what the daemon listens on.
+type sockets struct {
+	login, control net.Listener
+	locks          []*os.File
+}
+
+// openSockets takes the sockets that systemd hands over by name, and opens those it doesn't.
+func openSockets(l config.Listen) (sockets, error) {
+	var s sockets
+	err := s.take(activation.Files(true))
+	if err == nil && s.login == nil {
+		s.login, err = s.listen(l.Login)
+	}
+	if err == nil && s.control == nil {
+		s.control, err = s.listen(l.Control)
+	}
+	if err != nil {
+		s.close()
+		return sockets{}, err
+	}
+	return s, nil
+}
+
+// take finds login and control among the files from systemd by their FileDescriptorName=.
+func (s *sockets) take(files []*os.File) error {
+	named := map[string]*net.Listener{"login": &s.login, "control": &s.control}
+	for _, f := range files {
+		at := named[f.Name()]
+		switch {
+		case at == nil:
+			return fmt.Errorf("socket %q from systemd: its unit needs FileDescriptorName=login or control", f.Name())
+		case *at != nil:
+			return fmt.Errorf("socket %q from systemd: there are two of this name", f.Name())
+		}
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("socket %q from systemd: %w", f.Name(), err)
+		}
+		if u, ok := l.(*net.UnixListener); !ok || u.Addr().Network() != "unix" {
+			l.Close()
+			return fmt.Errorf("socket %q from systemd: must be ListenStream= with a path", f.Name())
+		}
+		*at = l
+	}
+	return nil
+}
+
+// listen opens a socket that everybody may connect to: who may do what is decided by the peer's uid.
+func (s *sockets) listen(path string) (net.Listener, error) {
+	if err := makeParent(path); err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	// Two daemons that start at once must not take each other's fresh socket for a stale one.
+	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	s.locks = append(s.locks, lock)
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, fmt.Errorf("listen at %s: another totpd runs there", path)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// makeParent makes the directory of a socket where it is missing, so that everybody can pass.
+func makeParent(path string) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeParent(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755) // whatever the umask
+}
+
+// removeStale removes the socket of a daemon that is dead, and nothing else.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return errors.New("something that is no socket is in the way")
+	}
+	conn, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
+		conn.Close()
+		return errors.New("another process answers there; stop it first")
+	case errors.Is(err, unix.ECONNREFUSED):
+		return os.Remove(path)
+	}
+	return fmt.Errorf("see whether anybody answers there: %w", err)
+}
+
+// close closes the sockets, and removes those that the daemon made itself.
+func (s *sockets) close() {
+	for _, l := range []net.Listener{s.login, s.control} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	for _, lock := range s.locks {
+		lock.Close()
+	}
+}
