@@ -85,7 +85,7 @@ func (s *Service) Start(ctx context.Context, user, name string) (control.Enrolme
 	}
 	uri, err := newURI(s.cfg.Issuer, user, s.cfg.Host, dev, secret)
 	if err != nil {
-		return control.Enrolment{}, r.refuse(err)
+		return control.Enrolment{}, r.refuse(badSettings(err))
 	}
 	expires := now.Add(pendingFor).Round(0).UTC()
 	err = s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
@@ -118,7 +118,10 @@ func (s *Service) equip(dev *account.Device, user, name, otherwise string, secre
 	dev.ID = rand.Text()
 	dev.Added = now.Round(0).UTC()
 	dev.Sealed = s.key.Seal(user, dev.ID, secret)
-	return dev.Valid()
+	if err := dev.Valid(); err != nil {
+		return badSettings(err)
+	}
+	return nil
 }
 
 // confirmOutcomes are the words for how a first code was judged.

@@ -38,6 +38,14 @@ func brokenSecret(err error) *refusal {
 	}
 }
 
+// badSettings is a device that can't be made as the configuration says.
+func badSettings(err error) *refusal {
+	return &refusal{
+		code: control.ErrUnavailable, reason: "settings",
+		message: "no device can be made with this host's settings, the journal says why", detail: err.Error(),
+	}
+}
+
 // report writes the one journal line of a request.
 type report struct {
 	service *Service

@@ -9,6 +9,7 @@ package verify
 
 import (
 	"crypto/subtle"
+	"errors"
 	"slices"
 	"time"
 
@@ -66,7 +67,10 @@ func Answer(acc account.Account, answer string, secrets func(account.Device) ([]
 	keys := make([][]byte, len(acc.Devices))
 	for i, d := range acc.Devices {
 		key, err := secrets(d)
-		if err != nil || len(key) == 0 {
+		if err == nil && len(key) == 0 {
+			err = errors.New("the secret is empty")
+		}
+		if err != nil {
 			return acc, Outcome{Kind: BrokenSecret, Device: d.Name, Err: err}
 		}
 		keys[i] = key
