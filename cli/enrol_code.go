@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// show writes the key of an offer in all the ways that were asked for.
+func (c *command) show(o offer, options enrolOptions, terminal bool) error {
+	if c.json {
+		return c.printJSON(o.Enrolment)
+	}
+	if !terminal && (options.qr == "" || options.qr == string(qrNone)) {
+		c.say("The QR code is in %s.", printable(options.png))
+		return nil
+	}
+	c.say("Scan the QR code with the authenticator app on your phone, or type the setup key there.")
+	c.say("Then type the code that the app shows. Until then nothing changes; Ctrl-C gives up.\n")
+	if _, err := fmt.Fprintf(c.out, "Account:    %s (%s)\nSetup key:  %s\nLink:       %s\n\n",
+		printable(o.Host), printable(o.User), inFours(string(o.Secret)), printable(o.reveal())); err != nil {
+		return err
+	}
+	if options.png != "" {
+		c.say("The QR code is in %s, too.", printable(options.png))
+	}
+	as := style(options.qr)
+	if as == "" {
+		as = styleOf(c.env)
+	}
+	if as == qrNone {
+		return nil
+	}
+	code, err := draw(o.reveal(), as, c.screen(terminal))
+	if err != nil {
+		c.say("%v:", err)
+		c.say("type the setup key, or enlarge the window and begin again.")
+		return nil
+	}
+	_, err = io.WriteString(c.out, code)
+	return err
+}
+
+// screen is where standard output goes.
+func (c *command) screen(terminal bool) screen {
+	if !terminal {
+		return screen{}
+	}
+	s := screen{colours: c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"}
+	s.columns, s.rows, _ = term.GetSize(int(c.out.Fd()))
+	if s.columns == 0 || s.rows == 0 { // a serial line
+		s.columns, s.rows = 80, 24
+	}
+	return s
+}
+
+// confirm asks for codes until one is right or the offer's time is over.
+func (c *command) confirm(ctx context.Context, client *control.Client, user string, o offer) error {
+	inTime, cancel := context.WithTimeout(ctx, o.Expires.Sub(c.now()))
+	defer cancel()
+	for {
+		typed, err := c.in.line(inTime, "Code shown by the app: ")
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			return errVoid()
+		case errors.Is(err, io.EOF):
+			return errors.New("no right code was given: nothing was changed")
+		case err != nil:
+			return err
+		}
+		if strings.TrimSpace(typed) == "" {
+			c.say("Type the %d digits that the app shows; Ctrl-C gives up.", o.Digits)
+			continue
+		}
+		// What a code sets off is seen to its end, so that the person learns of it.
+		verdict, err := client.Confirm(context.WithoutCancel(ctx), control.ConfirmRequest{User: user, Code: control.Secret(typed)})
+		if err != nil {
+			if err := c.refused(inTime, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if c.json {
+			if err := c.printJSON(verdict); err != nil {
+				return err
+			}
+		}
+		if verdict.Outcome == control.Confirmed {
+			c.done(o)
+			return nil
+		}
+		if !c.json {
+			c.say("%s", advice(verdict, o))
+		}
+	}
+}
+
+// refused returns the error that ends the enrolment, nil after a wait that the daemon imposed.
+func (c *command) refused(ctx context.Context, err error) error {
+	wait := new(control.Error)
+	if !errors.As(err, &wait) {
+		return err
+	}
+	switch wait.Code {
+	case control.ErrNoPending:
+		return errVoid()
+	case control.ErrWait:
+		d := time.Duration(wait.RetryAfter) * time.Second
+		c.say("Too many wrong codes: wait %s.", inWords(d))
+		if err = pause(ctx, d); errors.Is(err, context.DeadlineExceeded) {
+			return errVoid()
+		}
+	}
+	return err
+}
+
+// done tells what the next login is like.
+func (c *command) done(o offer) {
+	if c.json {
+		return
+	}
+	c.say("Done: %q is now the second factor of %s.", printable(o.Name), printable(o.User))
+	c.say("The next login asks for the password, then for a code of the app. Try it in a second")
+	c.say("window before you leave this one; totpctl status shows what is set up.")
+}
+
+// advice says what was wrong with a first code and what to do.
+func advice(v control.Confirmation, o offer) string {
+	switch v.Outcome {
+	case control.CodeWrong:
+		return fmt.Sprintf("Wrong code: type the one that the app shows for %s (%s).", printable(o.Host), printable(o.User))
+	case control.CodeExpired:
+		return "That code was right, but its time is over: type the one that the app shows now."
+	case control.CodeFormat:
+		return fmt.Sprintf("A code has %d digits: type the one that the app shows.", o.Digits)
+	case control.CodeClock:
+		off := time.Duration(v.ClockOff) * time.Second
+		side := "ahead"
+		if off < 0 {
+			off, side = -off, "behind"
+		}
+		return fmt.Sprintf("your phone's clock is about %s %s: set it to automatic, then type the next code.\n"+
+			"If the phone shows the right time, the clock of this host is wrong: timedatectl tells.", inWords(off), side)
+	}
+	return "The daemon says " + printable(string(v.Outcome)) + ": type the next code that the app shows."
+}
+
+// inFours groups a key as people type it.
+func inFours(key string) string {
+	var groups []string
+	for len(key) > 4 {
+		groups, key = append(groups, key[:4]), key[4:]
+	}
+	return strings.Join(append(groups, key), " ")
+}

@@ -1,0 +1,184 @@
+// Command totpctl is how people meet totpd: a user enrols a phone and looks at the state of it, root
+// helps whoever is locked out. It asks the daemon over its control socket and shows the answer.
+//
+// It decides nothing: who may do what is up to the daemon, from the kernel's word on who calls. Data
+// goes to standard output, talk to standard error. A secret is written to a terminal, to a file that the
+// person names, or to standard output when an option asks for exactly that, and nowhere else.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// version is set by the linker: -X main.version=1.2.3.
+var version string
+
+// defaultSocket is where the daemon listens unless it is told otherwise.
+const defaultSocket = "/run/totpd/control.sock"
+
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(time.Now)) }
+
+// run is main with the clock it reads, and the exit status as its value.
+func run(now func() time.Time) int {
+	ctx, stop := signal.NotifyContext(context.Background(),
+		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the command at once
+	c := &command{
+		in:  newInput(os.Stdin, os.Stderr),
+		out: os.Stdout,
+		err: os.Stderr,
+		now: now,
+		env: os.Getenv,
+	}
+	ran, err := newRoot(c).ExecuteContextC(ctx)
+	return explain(c.err, ran, err)
+}
+
+// command is what every verb works with.
+type command struct {
+	in  *input
+	out *os.File
+	err io.Writer
+	now func() time.Time
+	env func(string) string
+
+	socket string // --socket
+	json   bool   // --json, of the verb that runs
+}
+
+// client is of the daemon that the person means.
+func (c *command) client() *control.Client {
+	return control.NewClient(cmp.Or(c.socket, c.env("TOTPD_SOCKET"), defaultSocket))
+}
+
+// say writes one line of talk.
+func (c *command) say(format string, args ...any) {
+	fmt.Fprintf(c.err, format+"\n", args...)
+}
+
+// printJSON writes v as one line of data.
+func (c *command) printJSON(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// newRoot returns the command with all its verbs.
+func newRoot(c *command) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "totpctl",
+		Short: "Set up the one-time codes of your logins",
+		Long: `totpctl sets up the second factor of your logins on this host: the one-time code
+that an authenticator app shows, asked for after your password.
+
+It talks to the daemon totpd, which decides who may do what: you may do as you
+like with your own second factor, root may help everybody.
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
+		Example:       "  totpctl status",
+		Args:          noVerb,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.SetUsageTemplate(usageTemplate)
+	root.PersistentFlags().StringVar(&c.socket, "socket", "",
+		"the daemon's control `PATH` (default $TOTPD_SOCKET, else "+defaultSocket+")")
+	root.SuggestionsMinimumDistance = 2
+	root.PersistentFlags().BoolP("help", "h", false, "show this help")
+	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newVersion(c), newCompletion(c))
+	root.SetHelpCommand(newHelp())
+	return root
+}
+
+// usageTemplate is cobra's with the example at the end, where the eye comes to rest.
+const usageTemplate = `Usage:
+  {{if .HasParent}}{{.UseLine}}{{else}}{{.Name}} COMMAND [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
+
+Aliases:
+  {{.NameAndAliases}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Options:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Options of all commands:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+
+Example:
+{{.Example}}
+`
+
+// noVerb refuses arguments of the root: a verb that there isn't.
+func noVerb(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	m := &misuse{fmt.Sprintf("there is no command %q", printable(args[0])), "totpctl help"}
+	if like := root.SuggestionsFor(args[0]); len(like) > 0 {
+		m.hint = "totpctl " + like[0]
+	}
+	return m
+}
+
+// withJSON gives a verb the option --json.
+func (c *command) withJSON(cmd *cobra.Command) *cobra.Command {
+	cmd.DisableFlagsInUseLine = true
+	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON for scripts")
+	return cmd
+}
+
+// atMostUser accepts one user name or none.
+func atMostUser(_ *cobra.Command, args []string) error {
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("one user at a time, not %d", len(args))
+	case len(args) == 1 && args[0] == "":
+		return fmt.Errorf("the user name is empty")
+	}
+	return nil
+}
+
+// userOf returns the user that args name: empty for the caller.
+func userOf(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// ownVersion is of this command.
+func ownVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return strings.Trim(info.Main.Version, "()")
+	}
+	return "devel"
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mdp/qrterminal/v3"
+	"rsc.io/qr"
+)
+
+// style is how a QR code is drawn.
+type style string
+
+// The styles. Light modules are the drawn ones, so that text white on black is a proper code.
+const (
+	qrUTF8  style = "utf8"  // half blocks, two modules a character
+	qrASCII style = "ascii" // ## or two spaces a module
+	qrNone  style = "none"
+)
+
+// The light rim of a code, in modules: 4 by the standard, and what phones read well where that
+// doesn't fit.
+const (
+	quietZone    = 4
+	quietZoneMin = 2
+)
+
+// styleOf is the best style for a locale.
+func styleOf(env func(string) string) style {
+	locale := strings.ToLower(cmp.Or(env("LC_ALL"), env("LC_CTYPE"), env("LANG")))
+	if strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8") {
+		return qrUTF8
+	}
+	return qrASCII
+}
+
+// screen is what a code must fit into.
+type screen struct {
+	columns, rows int // 0: without end
+	colours       bool
+}
+
+// draw returns the code of text as lines for a screen, one line of which is left for a prompt. When
+// the code doesn't fit it returns an error that says how large it is.
+func draw(text string, as style, on screen) (string, error) {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return "", errors.New("the link is too long for a QR code") // err may quote it
+	}
+	for quiet := quietZone; ; quiet-- {
+		columns := code.Size + 2*quiet
+		rows := (columns + 1) / 2
+		if as == qrASCII {
+			columns, rows = 2*columns, columns
+		}
+		if (on.columns == 0 || columns <= on.columns) && (on.rows == 0 || rows < on.rows) {
+			return drawn(text, as, quiet, on.colours), nil
+		}
+		if quiet == quietZoneMin {
+			return "", fmt.Errorf("the QR code needs %d columns and %d rows, this terminal has %d and %d",
+				columns, rows+1, on.columns, on.rows)
+		}
+	}
+}
+
+func drawn(text string, as style, quiet int, colours bool) string {
+	var b strings.Builder
+	c := qrterminal.Config{Level: qr.L, Writer: &b, QuietZone: quiet, HalfBlocks: as == qrUTF8}
+	if as == qrASCII {
+		c.WhiteChar, c.BlackChar = "##", "  "
+	}
+	qrterminal.GenerateWithConfig(text, c)
+	if !colours {
+		return b.String()
+	}
+	if as == qrUTF8 {
+		return paint(b.String(), whiteOnBlack)
+	}
+	// A # leaves most of its cell dark: the cell itself has to be white.
+	cells := strings.NewReplacer(" #", " "+whiteOnWhite+"#", "# ", "#"+whiteOnBlack+" ")
+	return paint(cells.Replace(b.String()), whiteOnWhite) // the rim begins each line
+}
+
+// The colours that every terminal knows.
+const (
+	whiteOnBlack = "\x1b[37;40m"
+	whiteOnWhite = "\x1b[37;47m"
+	noColours    = "\x1b[0m"
+)
+
+// paint begins each line with a colour and ends it without, so that the rest of the row keeps the
+// terminal's own.
+func paint(lines, colour string) string {
+	var b strings.Builder
+	for line := range strings.Lines(lines) {
+		b.WriteString(colour + strings.TrimSuffix(line, "\n") + noColours + "\n")
+	}
+	return b.String()
+}
+
+// picture is a file that was made for a QR code. It holds a secret.
+type picture struct{ file *os.File }
+
+// newPicture makes the file, for its owner alone. It never touches one that exists.
+func newPicture(path string) (*picture, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &picture{f}, nil
+}
+
+// write fills the file with the code of text, as PNG.
+func (p *picture) write(text string) error {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return errors.New("the link is too long for a QR code")
+	}
+	if _, err = p.file.Write(code.PNG()); err != nil {
+		return err
+	}
+	return p.file.Close()
+}
+
+// remove deletes the file: what it holds is no key.
+func (p *picture) remove() {
+	p.file.Close()
+	os.Remove(p.file.Name())
+}

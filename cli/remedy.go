@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// failure is what a verb could not do: operation, object, cause.
+type failure struct {
+	verb string
+	user string // empty: the caller, whose name isn't known
+	err  error
+	hint string // instead of the one chosen by the error's code
+}
+
+func (f *failure) Error() string {
+	if f.user == "" {
+		return f.verb + ": " + f.err.Error()
+	}
+	return f.verb + " " + f.user + ": " + f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// failed returns err as the failure of a verb, nil for nil.
+func failed(verb, user string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{verb: verb, user: user, err: err}
+}
+
+// misuse is an option or an argument that doesn't fit, with what to type instead.
+type misuse struct{ text, hint string }
+
+func (m *misuse) Error() string { return m.text }
+
+// explain tells the person how a verb ended and returns the exit status.
+func explain(w io.Writer, ran *cobra.Command, err error) int {
+	f := new(failure)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &f):
+		f.explain(w)
+		return exitFailed
+	}
+	hint := strings.Replace(ran.CommandPath(), "totpctl", "totpctl help", 1)
+	if m := new(misuse); errors.As(err, &m) {
+		hint = m.hint
+	}
+	fmt.Fprintf(w, "totpctl: %s\nhint: %s\n", strings.TrimRight(err.Error(), "\n"), hint)
+	return exitUsage
+}
+
+func (f *failure) explain(w io.Writer) {
+	cause := new(control.Error)
+	if errors.Is(f.err, context.Canceled) {
+		f.err = errors.New("interrupted: nothing was changed")
+	}
+	fmt.Fprintf(w, "totpctl: %s\n", printable(f.Error()))
+	if errors.As(f.err, &cause) {
+		if cause.Reference != "" {
+			fmt.Fprintf(w, "reference: %s\n", printable(cause.Reference))
+		}
+		if f.hint == "" {
+			f.hint = f.remedy(cause)
+		}
+	}
+	if f.hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", f.hint)
+	}
+}
+
+// remedy returns what to do about an error, by its code alone.
+func (f *failure) remedy(e *control.Error) string {
+	again := strings.TrimSpace("totpctl " + f.verb)
+	switch e.Code {
+	case control.ErrUnreachable:
+		return "as root: systemctl start totpd.socket (another socket is named by --socket or TOTPD_SOCKET)"
+	case control.ErrForbidden:
+		return "everybody may connect to totpd's socket; as root: systemctl restart totpd.socket"
+	case control.ErrTimeout:
+		return "it may have been done all the same: totpctl status tells; as root: journalctl -u totpd"
+	case control.ErrBadAnswer:
+		return "totpctl version tells whether command and daemon fit; --socket names totpd's control socket"
+	case control.ErrBadRequest:
+		return "totpctl help " + f.verb
+	case control.ErrBadURI:
+		return "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32"
+	case control.ErrUnknownUser:
+		return "getent passwd " + quote(f.user)
+	case control.ErrUnavailable:
+		return "as root: journalctl -u totpd tells why"
+	case control.ErrNoPending:
+		return "begin again: totpctl enrol"
+	case control.ErrWrongPassword:
+		return "it is the password of your login: " + again
+	case control.ErrWrongCode:
+		return "type the next code that the app shows: " + again + "; without the app, ask root: totpctl disable " + f.name()
+	case control.ErrWait:
+		return fmt.Sprintf("try again in %s: %s", inWords(time.Duration(e.RetryAfter)*time.Second), again)
+	case control.ErrLocked:
+		return "only root can help: totpctl disable " + f.name() + ", then totpctl enrol"
+	case control.ErrNotAllowed:
+		return f.remedyNotAllowed()
+	case control.ErrAlreadyEnrolled:
+		return "for a new device: totpctl disable" + f.argument() + ", then enrol again; totpctl status" + f.argument() + " shows the present one"
+	case control.ErrNotEnrolled:
+		if f.verb == "disable" {
+			return "nothing is left to do; totpctl status" + f.argument() + " shows the state"
+		}
+		return "totpctl enrol"
+	}
+	return ""
+}
+
+// remedyNotAllowed differs by verb: root enrols others with a known key only.
+func (f *failure) remedyNotAllowed() string {
+	switch {
+	case f.verb == "enrol" && f.user != "":
+		return "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol " + quote(f.user) + " --uri -"
+	case f.verb == "disable":
+		return "your own: totpctl disable; another's, as root: totpctl disable " + f.name()
+	}
+	return "as root: totpctl " + f.verb + f.argument()
+}
+
+// name is the user as an argument for root to type.
+func (f *failure) name() string {
+	if f.user == "" {
+		return "USER"
+	}
+	return quote(f.user)
+}
+
+// argument is the user as an argument after a verb, with the space before it.
+func (f *failure) argument() string {
+	if f.user == "" {
+		return ""
+	}
+	return " " + quote(f.user)
+}
+
+// quote makes s one word for a shell.
+func quote(s string) string {
+	s = printable(s)
+	plain := strings.IndexFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-@", r)
+	}) < 0
+	if plain && s != "" && !strings.HasPrefix(s, "-") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// printable keeps what comes from elsewhere from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != unicode.ReplacementChar {
+			return r
+		}
+		return '?'
+	}, s)
+}
+
+// inWords says roughly how long d is.
+func inWords(d time.Duration) string {
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+		from time.Duration
+	}{
+		{24 * time.Hour, "day", 48 * time.Hour},
+		{time.Hour, "hour", 2 * time.Hour},
+		{time.Minute, "minute", 90 * time.Second},
+		{time.Second, "second", 0},
+	} {
+		if d < unit.from {
+			continue
+		}
+		if n := (d + unit.size/2) / unit.size; n != 1 {
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+		return "1 " + unit.name
+	}
+	return "0 seconds"
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+func newStatus(c *command) *cobra.Command {
+	return c.withJSON(&cobra.Command{
+		Use:   "status [USER] [OPTIONS]",
+		Short: "Show the state of the second factor",
+		Long: `Show whether the second factor is set up, with which devices, when they were added and
+last used, how many wrong codes came in a row, and whether that makes logins wait.
+
+Without USER it is your own; that of somebody else is for root to see.`,
+		Example:           "  totpctl status --json",
+		Args:              atMostUser,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.status(cmd.Context(), userOf(args))
+		},
+	})
+}
+
+func (c *command) status(ctx context.Context, user string) error {
+	a, err := c.client().Status(ctx, control.StatusRequest{User: user})
+	if err != nil {
+		return failed("status", user, err)
+	}
+	if c.json {
+		return failed("status", user, c.printJSON(a))
+	}
+	now := c.now()
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s:\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	row("user", "%s", a.User)
+	row("second factor", "%s", onOff(a.Enrolled))
+	for _, d := range a.Devices {
+		row("device", "%s (%d digits every %d s, %s)", d.Name, d.Digits, d.Period, d.Algorithm)
+		row("added", "%s", date(d.Added))
+		row("last used", "%s", date(d.LastUsed))
+	}
+	if !a.PendingUntil.IsZero() {
+		row("enrolment", "begun; waits for its first code until %s", date(a.PendingUntil))
+	}
+	if a.Enrolled || a.Failures > 0 {
+		row("wrong codes", "%d in a row", a.Failures)
+	}
+	if wait := a.WaitUntil.Sub(now); wait > 0 && !a.Locked {
+		row("wait", "no code is looked at for %s, until %s", inWords(wait), date(a.WaitUntil))
+	}
+	if a.Locked {
+		row("locked", "no code is looked at any more")
+	}
+	table.Flush()
+	if _, err := fmt.Fprint(c.out, text.String()); err != nil {
+		return failed("status", user, err)
+	}
+	if hint := next(a, user); hint != "" {
+		c.say("hint: %s", hint)
+	}
+	return nil
+}
+
+// next says what the state asks for. The user is as named on the command line.
+func next(a control.Account, user string) string {
+	switch {
+	case a.Locked:
+		return "as root: totpctl disable " + quote(a.User) + "; then, as " + printable(a.User) + ": totpctl enrol"
+	case !a.Enrolled && user == "":
+		return "totpctl enrol"
+	}
+	return ""
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// date is a time as people read it on this host.
+func date(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}

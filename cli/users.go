@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+func newUsers(c *command) *cobra.Command {
+	return c.withJSON(&cobra.Command{
+		Use:   "users [OPTIONS]",
+		Short: "List everybody who has enrolled",
+		Long: `List everybody of whom totpd knows anything, with devices, dates and state, in order of
+user name. For root. --json prints an array with the same fields as status --json.`,
+		Example:           "  totpctl users",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if c.json {
+				return failed("users", "", c.usersJSON(cmd.Context()))
+			}
+			return failed("users", "", c.users(cmd.Context()))
+		},
+	})
+}
+
+// users prints a table once all are known: its columns are as wide as the widest.
+func (c *command) users(ctx context.Context) error {
+	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "USER\tDEVICES\tADDED\tLAST USED\tSTATE\n")
+	for a, err := range c.client().Users(ctx) {
+		if err != nil {
+			return err // nothing was printed: a table cut short looks like a whole one
+		}
+		added, used := time.Time{}, time.Time{}
+		for _, d := range a.Devices {
+			if added.IsZero() || d.Added.Before(added) {
+				added = d.Added
+			}
+			if d.LastUsed.After(used) {
+				used = d.LastUsed
+			}
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", printable(a.User),
+			dash(printable(strings.Join(names(a), ", "))), dash(day(added)), dash(day(used)), state(a, c.now()))
+	}
+	return table.Flush()
+}
+
+// usersJSON prints an array as it comes. One that is cut short has no end, so that no parser takes it
+// for a whole one.
+func (c *command) usersJSON(ctx context.Context) error {
+	w := bufio.NewWriter(c.out)
+	before := "["
+	for a, err := range c.client().Users(ctx) {
+		if err != nil {
+			w.Flush()
+			return err
+		}
+		text, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s%s", before, text)
+		before = ",\n"
+	}
+	if before == "[" {
+		w.WriteString(before)
+	}
+	w.WriteString("]\n")
+	return w.Flush()
+}
+
+// state is the account's in a word or two.
+func state(a control.Account, now time.Time) string {
+	switch {
+	case a.Locked:
+		return "locked"
+	case a.WaitUntil.After(now):
+		return "waits until " + a.WaitUntil.Local().Format("15:04:05")
+	case a.Enrolled:
+		return "on"
+	case !a.PendingUntil.IsZero():
+		return "off, enrolment begun"
+	}
+	return "off"
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.DateOnly)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
