@@ -1,0 +1,71 @@
+#!/bin/bash
+# needs.sh build|demo|test - sees to it that the machine has what the target needs. As root on Debian it
+# installs what is missing; otherwise it says exactly what to install, and fails.
+#
+# Only packages that leave the machine's logins, users and services alone: those that don't are
+# unpacked below build/ instead, by packaging/world/debs.sh.
+set -euo pipefail
+
+# What shows that it is there (a command, or a file), and the package that brings it.
+build=(
+	cc:gcc
+	/usr/include/stdlib.h:libc6-dev
+	/usr/include/security/pam_appl.h:libpam0g-dev
+)
+demo=(
+	oathtool:oathtool
+	zbarimg:zbar-tools
+	tmux:tmux
+	ssh:openssh-client
+)
+test=(
+	shellcheck:shellcheck
+	expect:expect
+	strace:strace
+	valgrind:valgrind
+)
+
+case ${1:-} in
+build) needs=("${build[@]}") ;;
+demo) needs=("${build[@]}" "${demo[@]}") ;;
+test) needs=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
+*)
+	sed -n '2,/^set -e/{/^#/s/^# \{0,1\}//p}' "$0" >&2
+	exit 2
+	;;
+esac
+
+missing() {
+	local need
+	for need in "${needs[@]}"; do
+		case $need in
+		/*) [ -e "${need%%:*}" ] || echo "${need#*:}" ;;
+		*) command -v "${need%%:*}" >/dev/null || echo "${need#*:}" ;;
+		esac
+	done
+}
+
+install_packages() {
+	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@" </dev/null >&2
+}
+
+if ! command -v go >/dev/null; then
+	echo "needs: Go is missing: install Go 1.26 or newer from https://go.dev/dl/ and put it on PATH" >&2
+	exit 1
+fi
+mapfile -t packages < <(missing)
+[ "${#packages[@]}" -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	echo "needs: missing for '$1'. Run as root: apt-get install --no-install-recommends ${packages[*]}" >&2
+	exit 1
+fi
+echo "needs: installing ${packages[*]}" >&2
+install_packages "${packages[@]}" || {
+	apt-get update -q >&2 || echo "needs: apt-get update had errors; trying what it got" >&2
+	install_packages "${packages[@]}"
+}
+mapfile -t packages < <(missing)
+[ "${#packages[@]}" = 0 ] || {
+	echo "needs: still missing after the installation: ${packages[*]}" >&2
+	exit 1
+}
