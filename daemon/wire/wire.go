@@ -95,13 +95,18 @@ const (
 	ErrText     ProtocolError = "text is empty or holds a NUL"
 )
 
-// Frame is one decoded frame. Text and the strings of Open point into the buffer given to Decode.
+// Frame is one decoded frame. Text points into the buffer given to Decode. It prints as redacted: the
+// text of an Answer is a code.
 type Frame struct {
 	Kind    Kind
 	Style   Style   // of an Ask or a Tell
 	Outcome Outcome // of a Verdict
-	Text    []byte  // of an Ask, a Tell or an Answer
+	Text    []byte  // of an Ask, a Tell or an Answer; of an Open: what DecodeOpen reads
 }
+
+// String and GoString redact.
+func (Frame) String() string   { return "[redacted frame]" }
+func (Frame) GoString() string { return "[redacted frame]" }
 
 // Decode reads the frame at the start of buf. It returns how many bytes the frame takes, or 0 and no
 // error when buf holds only a part of it. An Open's content is checked and read by DecodeOpen.
