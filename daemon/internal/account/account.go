@@ -9,6 +9,8 @@ package account
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -29,6 +31,9 @@ const UsedMax = 64
 
 // NameMax is the longest name of a device, in bytes.
 const NameMax = 64
+
+// UserMax is the longest name of a user, in bytes.
+const UserMax = 256
 
 // Account is everything totpd knows of one user. The zero value with a User is a user who has not
 // enrolled.
@@ -76,21 +81,21 @@ func (a Account) Empty() bool {
 
 // Valid returns what is wrong with the account, or nil. It never quotes a secret.
 func (a Account) Valid() error {
-	if a.User == "" {
-		return errors.New("account without a user")
+	if err := ValidUser(a.User); err != nil {
+		return err
 	}
 	if a.Codes.Failures < 0 || a.Password.Failures < 0 {
 		return errors.New("negative number of failures")
 	}
-	ids, names := map[string]bool{}, map[string]bool{}
 	for i, d := range a.Devices {
 		if err := d.Valid(); err != nil {
 			return fmt.Errorf("device %d: %w", i+1, err)
 		}
-		if ids[d.ID] || names[d.Name] {
-			return fmt.Errorf("device %d: its id or name is used twice", i+1)
+		for _, e := range a.Devices[:i] {
+			if e.ID == d.ID || e.Name == d.Name {
+				return fmt.Errorf("device %d: its id or name is used twice", i+1)
+			}
 		}
-		ids[d.ID], names[d.Name] = true, true
 	}
 	if a.Pending != nil {
 		if err := a.Pending.Device.Valid(); err != nil {
@@ -98,6 +103,11 @@ func (a Account) Valid() error {
 		}
 		if a.Pending.Expires.IsZero() {
 			return errors.New("pending device: no time of expiry")
+		}
+		for _, d := range a.Devices {
+			if d.ID == a.Pending.Device.ID {
+				return errors.New("pending device: its id is used by another")
+			}
 		}
 	}
 	return nil
@@ -119,14 +129,23 @@ func (d Device) Valid() error {
 	case len(d.Used) > UsedMax:
 		return fmt.Errorf("%d used steps, at most %d", len(d.Used), UsedMax)
 	}
-	seen := map[int64]bool{}
-	for _, s := range d.Used {
-		if seen[s] {
+	for i, s := range d.Used {
+		if slices.Contains(d.Used[:i], s) {
 			return fmt.Errorf("step %d is listed as used twice", s)
 		}
-		seen[s] = true
 	}
 	return ValidName(d.Name)
+}
+
+// ValidUser says whether an account may be kept for this user: 1 to UserMax bytes without NUL.
+func ValidUser(user string) error {
+	if user == "" || len(user) > UserMax {
+		return fmt.Errorf("a user name has 1 to %d bytes", UserMax)
+	}
+	if strings.IndexByte(user, 0) >= 0 {
+		return errors.New("a user name holds no NUL")
+	}
+	return nil
 }
 
 // ValidName says whether a device may be called so: 1 to NameMax bytes of printable UTF-8.

@@ -1,45 +1,224 @@
-// Package store keeps the accounts: the only code that touches the database.
+// Package store keeps the accounts in a SQLite database and is the only code that touches it. It
+// judges no code, knows no secret and reads no clock.
+//
+// Always true: an Update that returned nil is on the disk, and will be there after a power cut; the
+// updates of one user happen one after the other; a record that cannot be read is never overwritten
+// and fails only its own user; a failed write leaves what was stored before.
+//
+// The database has one table of interest, which root can mend with any SQLite tool, also while the
+// daemon runs: account(user TEXT, record TEXT), with the record as the JSON of account.Account.
 package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
-
-	_ "github.com/mattn/go-sqlite3" // until the package is filled in
+	"fmt"
+	"os"
+	"strings"
+	"sync"
 
 	"github.com/totpd/totpd/daemon/internal/account"
 )
 
-var errTODO = errors.New("store: not built yet")
+// readers is how many accounts can be read at the same time. Each costs about 100 kB.
+const readers = 4
 
-// Store is an open database of accounts.
-type Store struct{}
+const (
+	selectRecord = `SELECT record FROM account WHERE user = ?`
+	selectPage   = `SELECT user, record FROM account WHERE user > ? ORDER BY user`
+	selectMeta   = `SELECT value FROM meta WHERE name = ?`
+)
 
-// Open opens the store at path.
-func Open(path string) (*Store, error) { return nil, errTODO }
+// Store is an open database of accounts. Its methods may be called by several goroutines.
+type Store struct {
+	path   string
+	lock   *os.File    // keeps a second daemon out
+	opened os.FileInfo // the file at path when it was opened
 
-// Close ends the store.
-func (s *Store) Close() error { return nil }
+	read       *sql.DB
+	readRecord *sql.Stmt
+	readPage   *sql.Stmt
+	readMeta   *sql.Stmt
 
-// Get returns the account of user and whether one is stored.
+	queue       queue
+	checkpoints *checkpointer
+	finished    sync.WaitGroup
+}
+
+// Open opens the store at path and makes it where there is no file yet, in a directory that must
+// exist and that nobody else may write to. It refuses a second daemon, a file that is no store, that
+// others may read, that was cut off to nothing, or that a later version of totpd has written.
+func Open(path string) (*Store, error) {
+	s, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(path string) (_ *Store, err error) {
+	s := &Store{queue: newQueue()}
+	defer func() {
+		if err != nil {
+			s.closeFiles()
+		}
+	}()
+	if s.path, err = resolve(path); err != nil {
+		return nil, err
+	}
+	if s.lock, err = lockDaemon(s.path); err != nil {
+		return nil, err
+	}
+	if err = ensure(s.path); err != nil {
+		return nil, err
+	}
+	if s.opened, err = os.Stat(s.path); err != nil {
+		return nil, err
+	}
+	w, err := openWriter(s.path)
+	if err != nil {
+		return nil, explain(err)
+	}
+	// The WAL of the last run is folded in and a new one laid out before the first login waits for it.
+	if err = w.prepareWAL(); err != nil {
+		w.close()
+		return nil, explain(err)
+	}
+	if err = s.openReaders(); err != nil {
+		w.close()
+		return nil, explain(err)
+	}
+	s.checkpoints = newCheckpointer(s.path)
+	s.finished.Go(s.checkpoints.run)
+	s.finished.Go(func() { s.write(w) })
+	return s, nil
+}
+
+func (s *Store) openReaders() (err error) {
+	s.read = connect(s.path, "ro", "PRAGMA cache_size=-256; PRAGMA query_only=ON")
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if s.readRecord, err = s.read.Prepare(selectRecord); err != nil {
+		return err
+	}
+	if s.readPage, err = s.read.Prepare(selectPage); err != nil {
+		return err
+	}
+	s.readMeta, err = s.read.Prepare(selectMeta)
+	return err
+}
+
+// Close lets the updates that wait finish, and closes the database. Whatever is called later fails.
+func (s *Store) Close() error {
+	if !s.queue.close() {
+		return nil
+	}
+	s.finished.Wait()
+	return s.closeFiles()
+}
+
+func (s *Store) closeFiles() error {
+	var errs []error
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Get returns the account of user as the last finished Update left it, and whether one is stored;
+// else a zero account with User set.
 func (s *Store) Get(ctx context.Context, user string) (account.Account, bool, error) {
-	return account.Account{}, false, errTODO
+	none := account.Account{User: user}
+	if err := account.ValidUser(user); err != nil {
+		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
+	}
+	a, found, err := scanAccount(user, s.readRecord.QueryRowContext(context.Background(), user))
+	if err != nil {
+		return none, false, fmt.Errorf("read account of %s: %w", shown(user), explain(err))
+	}
+	return a, found, nil
 }
 
-// Update changes the account of user.
-func (s *Store) Update(ctx context.Context, user string, fn func(account.Account) (account.Account, error)) error {
-	return errTODO
-}
-
-// List returns up to limit accounts after the user named after.
+// List returns up to limit accounts in order of user name (byte by byte), from the first one after
+// the user named after. Records that can't be read are left out, do not count, and are named by an
+// error of type *Broken that comes together with the accounts.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]account.Account, error) {
-	return nil, errTODO
+	accounts, broken, err := s.list(ctx, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", explain(err))
+	}
+	if broken != nil {
+		return accounts, broken
+	}
+	return accounts, nil
 }
 
-// Meta returns a value that belongs to the whole store and whether one is stored.
-func (s *Store) Meta(ctx context.Context, key string) (string, bool, error) {
-	return "", false, errTODO
+func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Account, *Broken, error) {
+	rows, err := s.readPage.QueryContext(ctx, after)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	var accounts []account.Account
+	var broken *Broken
+	for len(accounts) < limit && rows.Next() {
+		var user string
+		var record []byte
+		if err := rows.Scan(&user, &record); err != nil {
+			return nil, nil, err
+		}
+		a, err := decode(user, record)
+		if err != nil {
+			if broken == nil {
+				broken = &Broken{}
+			}
+			broken.Users = append(broken.Users, user)
+			continue
+		}
+		accounts = append(accounts, a)
+	}
+	return accounts, broken, rows.Err()
 }
 
-// SetMeta stores such a value.
-func (s *Store) SetMeta(ctx context.Context, key, value string) error { return errTODO }
+// Broken names the users whose records List could not read.
+type Broken struct{ Users []string }
+
+func (b *Broken) Error() string {
+	names := make([]string, len(b.Users))
+	for i, u := range b.Users {
+		names[i] = shown(u)
+	}
+	return "list accounts: these can't be read: " + strings.Join(names, ", ")
+}
+
+// Meta returns a value that belongs to the whole store, and whether one is stored under name.
+func (s *Store) Meta(ctx context.Context, name string) (string, bool, error) {
+	var value string
+	err := s.readMeta.QueryRowContext(ctx, name).Scan(&value)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", false, nil
+	case err != nil:
+		return "", false, fmt.Errorf("read %s of the store: %w", shown(name), explain(err))
+	}
+	return value, true, nil
+}
+
+func scanAccount(user string, row *sql.Row) (account.Account, bool, error) {
+	var record []byte
+	switch err := row.Scan(&record); {
+	case errors.Is(err, sql.ErrNoRows):
+		return account.Account{User: user}, false, nil
+	case err != nil:
+		return account.Account{}, false, err
+	}
+	a, err := decode(user, record)
+	if err != nil {
+		return account.Account{}, false, err
+	}
+	return a, true, nil
+}

@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// applicationID stands in the header of the database file, "totp": file(1) shows it, and another
+// program's database is told from a store by it.
+const applicationID = 0x746f7470
+
+// schemaVersion is the user_version of the databases that this code reads and writes.
+const schemaVersion = 1
+
+// An ordinary table and an index beside it: a record takes some 500 bytes, and WITHOUT ROWID would
+// keep records in the inner pages of the tree too, which makes it twice as deep at a million users.
+const schema = `
+CREATE TABLE account (user TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT;
+CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
+`
+
+// resolve returns the path without symbolic links, after a check of the directory that holds it.
+// SQLite keeps files beside the database, so whoever may write there owns the accounts.
+func resolve(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	} else if _, err := os.Lstat(path); err == nil {
+		return "", errors.New("a symbolic link that leads nowhere: remove it, or mount what it leads to")
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		d := filepath.Dir(path)
+		return "", fmt.Errorf("directory %s is missing: make it with install -d -m 0700 -o totpd -g totpd %s", d, d)
+	}
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case !info.IsDir():
+		return "", fmt.Errorf("%s is not a directory", dir)
+	case info.Mode().Perm()&0o022 != 0:
+		return "", fmt.Errorf("others may write to directory %s: mend it with chmod go-w %s", dir, dir)
+	case !ownedByUs(info):
+		return "", fmt.Errorf("directory %s is neither root's nor ours: mend it with chown", dir)
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}
+
+// lockDaemon takes the lock that only daemons take; other programs share the database through
+// SQLite's own locks. It ends with the process. The file stays: removing it would let a daemon that
+// opened it earlier and one that makes it anew both hold "the" lock.
+func lockDaemon(path string) (*os.File, error) {
+	path += ".lock"
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("take the daemon's lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errors.New("another totpd has it open: stop that one first (systemctl stop totpd)")
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// ensure makes the database where there is none, and refuses a file that can't be a store.
+//
+// It runs before SQLite has the file open: closing a file in a process takes all its fcntl locks
+// away, also SQLite's.
+func ensure(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return create(path)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return errors.New("not a file")
+	case info.Size() == 0:
+		return errors.New("the file is empty, so its accounts are lost: restore it from a backup, or remove it to begin without any account")
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("others may read or write it: mend it with chmod 0600 %s", path)
+	case !ownedByUs(info):
+		return errors.New("it belongs to another user: mend it with chown")
+	}
+	return nil
+}
+
+func ownedByUs(info os.FileInfo) bool {
+	owner, me := info.Sys().(*syscall.Stat_t).Uid, os.Geteuid()
+	return owner == 0 || me == 0 || int(owner) == me
+}
+
+// create makes an empty database. It comes into being whole, under another name, so that a crash or
+// a full disk leaves no half of one, and never takes the place of another file.
+func create(path string) error {
+	if _, err := os.Lstat(path + "-wal"); err == nil {
+		return fmt.Errorf("the database is gone but %s-wal is there: restore both, or remove that file too to begin without any account", path)
+	}
+	unfinished := path + ".new"
+	defer removeDatabase(unfinished)
+	removeDatabase(unfinished)
+	f, err := os.OpenFile(unfinished, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := initialize(unfinished); err != nil {
+		return explain(err)
+	}
+	if err := syncFile(unfinished); err != nil {
+		return err
+	}
+	if err := os.Link(unfinished, path); err != nil {
+		return err
+	}
+	if err := os.Remove(unfinished); err != nil {
+		return err
+	}
+	return syncFile(filepath.Dir(path))
+}
+
+func initialize(path string) error {
+	db := connect(path, "rw", "")
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if err := ensureWAL(db); err != nil {
+		return err
+	}
+	_, err := db.Exec(fmt.Sprintf("BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d; %s COMMIT",
+		applicationID, schemaVersion, schema))
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path + "-wal"); err == nil {
+		return errors.New("the new database could not be written in whole")
+	}
+	return nil
+}
+
+func removeDatabase(path string) {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		os.Remove(path + suffix)
+	}
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// ensureWAL makes the write-ahead log the way in which the database is written. SQLite remembers it
+// in the file, so but for a new file this only reads.
+func ensureWAL(db *sql.DB) error {
+	var mode string
+	if err := db.QueryRow("PRAGMA journal_mode=WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("this file system can't hold a SQLite database in WAL mode (it is in mode %q)", mode)
+	}
+	return nil
+}
+
+// checkSchema refuses a database that is not a store, or a later version's.
+func checkSchema(db *sql.DB) error {
+	var id, version int
+	if err := db.QueryRow("PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch {
+	case id != applicationID:
+		return errors.New("a SQLite database of another program: name another file, or remove it")
+	case version > schemaVersion:
+		return fmt.Errorf("schema %d was written by a later totpd, this one knows schema %d: install the later one again", version, schemaVersion)
+	case version != schemaVersion:
+		return fmt.Errorf("schema %d, where this totpd knows schema %d", version, schemaVersion)
+	}
+	return nil
+}
+
+// connector opens connections of one kind to one database.
+type connector struct {
+	dsn     string
+	pragmas string
+}
+
+// connect prepares connections to the database at path, mode "ro" or "rw"; neither makes a file.
+func connect(path, mode, pragmas string) *sql.DB {
+	q := url.Values{"mode": {mode}, "_mutex": {"no"}} // database/sql uses a connection one call at a time
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	return sql.OpenDB(connector{u.String(), basePragmas + pragmas})
+}
+
+// basePragmas hold for every connection. The wait for another program's lock is well below the three
+// seconds in which a login must be answered. wal_autocheckpoint=0: see checkpointer.
+const basePragmas = "PRAGMA busy_timeout=1500; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;" +
+	"PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
+
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	return c.Driver().Open(c.dsn)
+}
+
+func (c connector) Driver() driver.Driver {
+	return &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		_, err := conn.Exec(c.pragmas, nil)
+		return err
+	}}
+}

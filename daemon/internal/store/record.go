@@ -1,0 +1,85 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/totpd/totpd/daemon/internal/account"
+)
+
+// decode reads the record that is stored for user. What it doesn't know, it refuses: written back,
+// it would be lost. Its errors never quote the record.
+func decode(user string, record []byte) (account.Account, error) {
+	d := json.NewDecoder(bytes.NewReader(record))
+	d.DisallowUnknownFields()
+	var a account.Account
+	if err := d.Decode(&a); err != nil {
+		return account.Account{}, fmt.Errorf("broken record: %w", unquoted(err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return account.Account{}, errors.New("broken record: more than one JSON value")
+	}
+	if a.User != inJSON(user) {
+		return account.Account{}, errors.New("broken record: it is another user's")
+	}
+	a.User = user
+	if err := a.Valid(); err != nil {
+		return account.Account{}, fmt.Errorf("broken record: %w", err)
+	}
+	return a, nil
+}
+
+func encode(a account.Account) ([]byte, error) {
+	if err := a.Valid(); err != nil {
+		return nil, fmt.Errorf("refused to store a broken record: %w", err)
+	}
+	return json.Marshal(a)
+}
+
+// inJSON is what encoding/json makes of a name: each byte that is not UTF-8 becomes U+FFFD.
+func inJSON(user string) string {
+	var b strings.Builder
+	for _, r := range user {
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// unquoted is the error without what it quotes of the record, which may be a sealed secret.
+func unquoted(err error) error {
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not JSON at byte %d", syntax.Offset)
+	case errors.As(err, &mismatch):
+		return fmt.Errorf("wrong type of %q at byte %d", mismatch.Field, mismatch.Offset)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the JSON ends early")
+	case strings.HasPrefix(err.Error(), "json: unknown field"):
+		return errors.New("a field that this version of totpd doesn't know")
+	}
+	return errors.New("not the JSON of an account")
+}
+
+// shown is a name as it may stand in a log: as it is, or quoted where it could be mistaken for
+// something else, or cut off.
+func shown(name string) string {
+	if len(name) > account.UserMax {
+		return shown(name[:account.UserMax]) + "..."
+	}
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' || c == ':' {
+			return strconv.Quote(name)
+		}
+	}
+	if name == "" {
+		return `""`
+	}
+	return name
+}

@@ -1,0 +1,222 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/totpd/totpd/daemon/internal/account"
+)
+
+const (
+	putRecord    = `INSERT INTO account (user, record) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET record = excluded.record`
+	deleteRecord = `DELETE FROM account WHERE user = ?`
+	putMeta      = `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
+)
+
+// writer is the one connection that changes accounts. It is used by one goroutine.
+type writer struct {
+	path string
+	db   *sql.DB
+	conn *sql.Conn
+
+	begin, commit, rollback *sql.Stmt
+	readRecord              *sql.Stmt
+	putRecord, deleteRecord *sql.Stmt
+	putMeta                 *sql.Stmt
+	changed                 int   // records, in this commit
+	failed                  error // of the database, in this commit: it can't be finished
+}
+
+func openWriter(path string) (_ *writer, err error) {
+	w := &writer{path: path, db: connect(path, "rw", "PRAGMA cache_size=-2048")}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	w.db.SetMaxOpenConns(1)
+	if err := checkSchema(w.db); err != nil {
+		return nil, err
+	}
+	if err := ensureWAL(w.db); err != nil {
+		return nil, err
+	}
+	if w.conn, err = w.db.Conn(context.Background()); err != nil {
+		return nil, err
+	}
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&w.begin, "BEGIN IMMEDIATE"}, {&w.commit, "COMMIT"}, {&w.rollback, "ROLLBACK"},
+		{&w.readRecord, selectRecord}, {&w.putRecord, putRecord}, {&w.deleteRecord, deleteRecord},
+		{&w.putMeta, putMeta},
+	} {
+		if *p.stmt, err = w.conn.PrepareContext(context.Background(), p.text); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (w *writer) close() {
+	if w.conn != nil {
+		w.conn.Close()
+	}
+	w.db.Close()
+}
+
+// write is the writer's goroutine: it commits what waits, until the queue is closed and empty.
+func (s *Store) write(w *writer) {
+	var batch []*update
+	var open bool
+	written := 0 // records since the last checkpoint was asked for
+	for range s.queue.filled {
+		select {
+		case <-s.checkpoints.lagging:
+			if w != nil {
+				// Errors: as in checkpointer.run.
+				_, _ = checkpoint(w.conn, "RESTART")
+			}
+		default:
+		}
+		batch, open = s.queue.take(batch[:0])
+		if w = s.commit(w, batch); w != nil {
+			if written += w.changed; written >= walFrames {
+				s.checkpoints.request()
+				written = 0
+			}
+		}
+		clear(batch)
+		if !open {
+			break
+		}
+	}
+	s.checkpoints.stop()
+	// Readers first: the last one to close folds the log into the database and removes it, which a
+	// connection that only reads can't.
+	s.read.Close()
+	if w != nil {
+		w.close()
+	}
+}
+
+// commit runs the updates in one transaction and answers each when it is durable. It returns the
+// writer for the next batch: nil after a failure, when nobody knows what state the connection is in.
+func (s *Store) commit(w *writer, batch []*update) *writer {
+	taken := batch[:0]
+	for _, u := range batch {
+		if u.taken.CompareAndSwap(false, true) {
+			taken = append(taken, u)
+		}
+	}
+	if len(taken) == 0 {
+		return w
+	}
+	w, err := s.ready(w)
+	if err == nil {
+		err = w.run(taken)
+	}
+	for _, u := range taken {
+		if err != nil {
+			u.err = err // also of those that fn refused: it judged by what is taken back now
+		}
+		u.done <- u.err
+	}
+	if err != nil && w != nil {
+		w.close()
+		return nil
+	}
+	return w
+}
+
+// ready returns a writer on the file that the store was opened with. What is written to a file that
+// was removed or replaced meanwhile would be gone with the next start.
+func (s *Store) ready(w *writer) (*writer, error) {
+	now, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(s.opened, now) {
+		return w, errors.New("the database file was removed or replaced while totpd runs: restart totpd (systemctl restart totpd)")
+	}
+	if w != nil {
+		return w, nil
+	}
+	return openWriter(s.path)
+}
+
+// run returns an error when nothing of the batch was written; else each update has its own in err.
+func (w *writer) run(batch []*update) error {
+	w.changed, w.failed = 0, nil
+	if _, err := w.begin.Exec(); err != nil {
+		return err
+	}
+	for _, u := range batch {
+		u.err = u.apply(w)
+		if w.failed != nil {
+			break
+		}
+	}
+	err := w.failed
+	if err == nil {
+		_, err = w.commit.Exec()
+	}
+	if err != nil {
+		// It may be rolled back already; then this fails, and is meant to.
+		_, _ = w.rollback.Exec()
+	}
+	return err
+}
+
+// change is Update inside the transaction.
+func (w *writer) change(user string, fn func(account.Account) (account.Account, error)) error {
+	old, stored, err := scanAccount(user, w.readRecord.QueryRow(user))
+	if err != nil {
+		return err
+	}
+	changed, err := call(fn, old)
+	if err != nil {
+		return err
+	}
+	if changed.User != user {
+		return errors.New("refused to store it under another user's name")
+	}
+	if changed.Empty() {
+		if !stored {
+			return nil
+		}
+		return w.exec(w.deleteRecord, user)
+	}
+	record, err := encode(changed)
+	if err != nil {
+		return err
+	}
+	return w.exec(w.putRecord, user, string(record))
+}
+
+// exec runs a statement that writes. When it fails, so does the whole commit.
+func (w *writer) exec(stmt *sql.Stmt, args ...any) error {
+	_, w.failed = stmt.Exec(args...)
+	w.changed++
+	return w.failed
+}
+
+// call keeps one user's record that trips fn from ending the daemon for all.
+func call(fn func(account.Account) (account.Account, error), old account.Account) (_ account.Account, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if e, ok := v.(runtime.Error); ok {
+				err = fmt.Errorf("panic: %w", e)
+			} else {
+				err = errors.New("panic") // its value may hold anything
+			}
+		}
+	}()
+	changed, err := fn(old)
+	if err != nil {
+		return account.Account{}, ownError{err}
+	}
+	return changed, nil
+}
