@@ -1,0 +1,339 @@
+/* The Go runtime, made to behave as a guest.
+ *
+ * A c-shared Go library starts its runtime when it is loaded: threads, signal handlers, sometimes an
+ * open file. libpam loads its modules into processes that never ask anything of them, and the hosts
+ * fork, count their signals and close every descriptor as they like. So here:
+ *
+ *   - The runtime starts at the first guest_call, not at load (guest.ld), and only after everything it
+ *     can't do without has been tried: address space, memory, threads. What fails is an error to the
+ *     caller; inside the runtime it would have been the end of the process.
+ *   - Its argv and environment are ours. A setuid host's caller can't steer it.
+ *   - It installs no signal handler: its calls of sigaction(2) end in __wrap_sigaction. It doesn't need
+ *     one; nothing it runs here preempts, profiles or takes a fault.
+ *   - Its threads block every signal, so that the host's signals reach the host (calm_signals).
+ *   - Between calls nothing of it runs or holds a lock: a call leaves with its processor, and the next
+ *     one, on any thread and in any child, takes it up again. That is what makes fork(2) safe. Two
+ *     things see to it: the thread that would take the processor away (sysmon) is never started
+ *     (__wrap_pthread_create), and the runtime gets no thread-specific key, so that each call returns
+ *     its machine to the pool (__wrap_pthread_key_create).
+ *
+ * What this file assumes of the runtime was read in Go 1.26 (runtime/proc.go, runtime/cgo) and is held
+ * by the tests in this folder; where an assumption can be checked at run time, it is, and the start is
+ * refused.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+typedef void go_init(int argc, char **argv, char **envp);
+extern go_init *const totpd_go_init[] HIDDEN;
+extern go_init *const totpd_go_init_end[] HIDDEN;
+extern char __ehdr_start[] HIDDEN;
+extern char _edata[] HIDDEN;
+extern char _end[] HIDDEN;
+
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+/* The runtime gets threads that were made beforehand, so that their making can fail with an error. It
+ * takes its main thread, its template thread and one or two to run what its main thread leaves; those
+ * that it doesn't take end again. */
+enum { SEATS = 5, SEAT_STACK = 256 * 1024 };
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int made;      /* threads that wait for work or have it */
+	int taken;     /* of these, those with work */
+	int asked;     /* pthread_create calls of the runtime so far */
+	bool dismissed; /* those without work end */
+	struct {
+		void *(*fn)(void *);
+		void *arg;
+	} work[SEATS];
+} seats = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void *seat(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&seats.lock);
+	int mine = seats.made++;
+	pthread_cond_broadcast(&seats.changed);
+	while (mine >= seats.taken && !seats.dismissed)
+		pthread_cond_wait(&seats.changed, &seats.lock);
+	bool work = mine < seats.taken;
+	if (!work) {
+		seats.made--;
+		pthread_cond_broadcast(&seats.changed);
+	}
+	pthread_mutex_unlock(&seats.lock);
+	return work ? seats.work[mine].fn(seats.work[mine].arg) : NULL;
+}
+
+/* dismiss_seats ends the threads that have no work, and waits until they are as good as gone. */
+static void dismiss_seats(void)
+{
+	pthread_mutex_lock(&seats.lock);
+	seats.dismissed = true;
+	pthread_cond_broadcast(&seats.changed);
+	while (seats.made > seats.taken)
+		pthread_cond_wait(&seats.changed, &seats.lock);
+	pthread_mutex_unlock(&seats.lock);
+}
+
+static bool make_seats(void)
+{
+	pthread_attr_t attr;
+	if (pthread_attr_init(&attr) != 0)
+		return false;
+	bool ok = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
+		  pthread_attr_setstacksize(&attr, SEAT_STACK) == 0;
+	int started = 0;
+	seats.dismissed = false;
+	for (; ok && started < SEATS; started += ok) {
+		pthread_t id;
+		ok = __real_pthread_create(&id, &attr, seat, NULL) == 0;
+	}
+	pthread_attr_destroy(&attr);
+	pthread_mutex_lock(&seats.lock);
+	while (seats.made < started)
+		pthread_cond_wait(&seats.changed, &seats.lock);
+	pthread_mutex_unlock(&seats.lock);
+	if (!ok)
+		dismiss_seats();
+	return ok;
+}
+
+/* The second thread that the runtime asks for is sysmon (runtime.main starts it before anything else).
+ * It takes processors from calls that last, polls a network that we don't use, and forces garbage
+ * collections that we switch off; it would run and take locks between calls. It is never started. */
+enum { ASKED_FOR_SYSMON = 2 };
+
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) HIDDEN;
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	pthread_mutex_lock(&seats.lock);
+	bool sysmon = ++seats.asked == ASKED_FOR_SYSMON;
+	bool seated = !sysmon && seats.taken < seats.made;
+	if (seated) {
+		seats.work[seats.taken].fn = fn;
+		seats.work[seats.taken].arg = arg;
+		seats.taken++;
+		pthread_cond_broadcast(&seats.changed);
+	}
+	pthread_mutex_unlock(&seats.lock);
+	if (sysmon || seated) {
+		*id = pthread_self(); /* detached; the runtime doesn't look at it */
+		return 0;
+	}
+	return __real_pthread_create(id, attr, fn, arg);
+}
+
+/* With a key, the runtime would bind a machine to each thread of the host until that thread ends, and
+ * a processor with it. Without one it gives both back after each call. The refusal is one it expects. */
+int __wrap_pthread_key_create(pthread_key_t *, void (*)(void *)) HIDDEN;
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+	(void)key;
+	(void)destructor;
+	return EAGAIN;
+}
+
+/* For the main thread glibc reads /proc/self/maps to answer this, at every call into Go. The runtime
+ * only wants to know how far its stack may reach, so it gets a cautious answer. */
+int __wrap_pthread_getattr_np(pthread_t, pthread_attr_t *) HIDDEN;
+int __wrap_pthread_getattr_np(pthread_t id, pthread_attr_t *attr)
+{
+	enum { BELOW = 64 * 1024, ABOVE = 8 * 1024 };
+	(void)id;
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)15;
+	return pthread_attr_setstack(attr, (void *)(here - BELOW), BELOW + ABOVE);
+}
+
+/* The host's dispositions stay the host's. */
+int __wrap_sigaction(int, const struct sigaction *, struct sigaction *) HIDDEN;
+int __wrap_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	(void)sig;
+	(void)act;
+	if (old != NULL)
+		memset(old, 0, sizeof *old); /* SIG_DFL */
+	return 0;
+}
+
+/* ---- signals ---------------------------------------------------------------------------------- */
+
+/* ours says whether n bytes at p lie within this module. */
+static bool ours(const void *p, size_t n)
+{
+	uintptr_t at = (uintptr_t)p, end = (uintptr_t)_end;
+	return at >= (uintptr_t)__ehdr_start && at < end && n <= end - at;
+}
+
+/* calm_signals makes the runtime leave signal masks alone. Its table of signals marks some (SIGCHLD
+ * among them) as never to be blocked, and its threads and every thread that calls into Go unblock
+ * these; a host that blocks SIGCHLD and reads it from a signalfd(2) would lose it. The marks are taken
+ * off before the runtime starts. The table is a private symbol of the Go object, so it is looked for
+ * in our own .data; returns false when it isn't there as expected. */
+static bool calm_signals(void)
+{
+	struct entry { /* runtime.sigTabT */
+		int32_t flags;
+		const char *name;
+		uintptr_t name_len;
+	};
+	enum { ENTRIES = 65, UNBLOCK = 1 << 7 /* runtime._SigUnblock */ };
+	static const char chld[] = "SIGCHLD: child status has changed";
+	static const char segv[] = "SIGSEGV: segmentation violation";
+
+	uintptr_t p = (uintptr_t)totpd_go_init_end;
+	uintptr_t end = (uintptr_t)_edata - ENTRIES * sizeof(struct entry);
+	for (; p <= end; p += sizeof(void *)) {
+		struct entry *t = (struct entry *)p;
+		if (t[SIGCHLD].name_len != sizeof chld - 1 || t[SIGSEGV].name_len != sizeof segv - 1)
+			continue;
+		if (!ours(t[SIGCHLD].name, sizeof chld) || !ours(t[SIGSEGV].name, sizeof segv))
+			continue;
+		if (memcmp(t[SIGCHLD].name, chld, sizeof chld - 1) != 0 ||
+		    memcmp(t[SIGSEGV].name, segv, sizeof segv - 1) != 0 ||
+		    (t[SIGCHLD].flags & UNBLOCK) == 0 || (t[SIGSEGV].flags & UNBLOCK) == 0 ||
+		    (t[SIGINT].flags & UNBLOCK) != 0)
+			continue;
+		for (int i = 0; i < ENTRIES; i++)
+			t[i].flags &= ~UNBLOCK;
+		return true;
+	}
+	return false;
+}
+
+/* block_all blocks every signal of this thread, also the two that glibc keeps to itself: their handlers
+ * must not run on a Go stack. sigmask(2) through the C library would leave them out. */
+static void block_all(uint64_t *before)
+{
+	uint64_t all = ~(uint64_t)0;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, before, sizeof all);
+}
+
+static void unblock_to(const uint64_t *before)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof *before);
+}
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+/* What a start of the runtime takes, with a margin: the scenarios "takes" and "short-of-..." of the
+ * tests measure it. Nearly all of it is reserved and never touched. */
+enum { RESERVE = 1600 << 20, COMMIT = 64 << 20 };
+
+/* room says whether the runtime's memory can be had now. RLIMIT_AS counts reservations, RLIMIT_DATA and
+ * strict overcommit count writable memory; trying is the one way to know of all. */
+static bool room(size_t size, int protection)
+{
+	void *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | (protection == PROT_NONE ? MAP_NORESERVE : 0), -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	munmap(p, size);
+	return true;
+}
+
+/* The runtime finds its environment behind argv and the auxiliary vector behind that (getauxval(3)),
+ * and keeps pointers to them. */
+static struct {
+	char *argv[2];
+	char *envp[5];
+	unsigned long auxv[16];
+} vectors;
+
+static bool fill_vectors(void)
+{
+	static unsigned char seed[16];
+	static char name[] = "pam_totpd", one[] = "GOMAXPROCS=1", off[] = "GOGC=off", quiet[] = "GOTRACEBACK=none",
+		    debug[] = "GODEBUG=asyncpreemptoff=1,decoratemappings=0";
+	static const unsigned long passed[] = {AT_PAGESZ, AT_HWCAP, AT_HWCAP2, AT_SYSINFO_EHDR, AT_SECURE};
+
+	if (getrandom(seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+		return false;
+	vectors.argv[0] = name;
+	vectors.envp[0] = one;
+	vectors.envp[1] = off;
+	vectors.envp[2] = quiet;
+	vectors.envp[3] = debug;
+	size_t n = 0;
+	for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
+		vectors.auxv[n++] = passed[i];
+		vectors.auxv[n++] = getauxval(passed[i]);
+	}
+	vectors.auxv[n++] = AT_RANDOM;
+	vectors.auxv[n++] = (unsigned long)seed;
+	vectors.auxv[n] = AT_NULL;
+	return true;
+}
+
+static pthread_mutex_t entry = PTHREAD_MUTEX_INITIALIZER; /* one call into Go at a time */
+static bool started;                                      /* under entry */
+
+static void before_fork(void) { pthread_mutex_lock(&entry); }
+static void after_fork(void) { pthread_mutex_unlock(&entry); }
+
+/* start starts the runtime. It has begun to run when this returns NULL; the first call waits until it
+ * is ready. Every check stands before the first irrevocable step. */
+static const char *start(void)
+{
+	static bool calm, forks;
+	if (!room(RESERVE, PROT_NONE))
+		return "too little address space (ulimit -v) to judge a code";
+	if (!room(COMMIT, PROT_READ | PROT_WRITE))
+		return "too little memory (ulimit -d) to judge a code";
+	if (!calm && !(calm = calm_signals()))
+		return "built with an unknown Go runtime";
+	if (!fill_vectors())
+		return "no random bytes to be had";
+	if (!forks && !(forks = pthread_atfork(before_fork, after_fork, after_fork) == 0))
+		return "out of memory";
+	if (!make_seats())
+		return "no thread to be had (ulimit -u)";
+	for (go_init *const *init = totpd_go_init; init < totpd_go_init_end; init++)
+		(*init)(1, vectors.argv, vectors.envp);
+	return NULL;
+}
+
+const char *guest_call(void (*fn)(void *), void *arg)
+{
+	sigset_t all, host;
+	const char *fault = NULL;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &host);
+	pthread_mutex_lock(&entry);
+	bool first = !started;
+	if (first) {
+		fault = start();
+		started = fault == NULL;
+	}
+	if (fault == NULL) {
+		uint64_t mask;
+		block_all(&mask);
+		fn(arg);
+		unblock_to(&mask);
+		if (first)
+			dismiss_seats();
+	}
+	pthread_mutex_unlock(&entry);
+	pthread_sigmask(SIG_SETMASK, &host, NULL);
+	return fault;
+}

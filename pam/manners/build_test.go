@@ -1,0 +1,82 @@
+package manners
+
+import (
+	"debug/elf"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+func TestExports(t *testing.T) {
+	f, err := elf.Open(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var exported []string
+	for _, s := range symbols {
+		if s.Section != elf.SHN_UNDEF {
+			exported = append(exported, s.Name)
+		}
+	}
+	slices.Sort(exported)
+	want := []string{"pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_chauthtok", "pam_sm_close_session", "pam_sm_open_session", "pam_sm_setcred"}
+	if !slices.Equal(exported, want) {
+		t.Errorf("exported: %q", exported)
+	}
+	libs, err := f.ImportedLibraries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lib := range libs {
+		if !slices.Contains([]string{"libpam.so.0", "libc.so.6", "ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"}, lib) {
+			t.Errorf("linked with %s", lib)
+		}
+	}
+}
+
+// Of the standard library the module may have what never waits, never starts a goroutine and opens
+// nothing. What isn't in this list is thought about before it comes in.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../../pam").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := regexp.MustCompile(`^(internal/(abi|asan|bisect|byteorder|bytealg|chacha8rand|coverage/rtcov|cpu|godebugs|goarch|goexperiment|goos|itoa|msan|oserror|profilerecord|race|reflectlite|runtime/.*|stringslite|strconv|sync|synctest|trace.*|unsafeheader)` +
+		`|cmp|errors|iter|runtime|runtime/cgo|runtime/internal/.*|slices|sync|sync/atomic|syscall|unsafe|math/bits|unicode/utf8` +
+		`|github.com/totpd/totpd/(pam|daemon/wire))$`)
+	for _, path := range strings.Fields(string(out)) {
+		if !allowed.MatchString(path) {
+			t.Errorf("imports %s", path)
+		}
+	}
+}
+
+// The frame of module.h is that of package wire.
+func TestFrameSize(t *testing.T) {
+	text, err := os.ReadFile("../module.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`#define WIRE_MAX_FRAME \((\d+) \+ \((\d+) << (\d+)\)\)`).FindStringSubmatch(string(text))
+	if m == nil {
+		t.Fatal("WIRE_MAX_FRAME isn't there")
+	}
+	n := make([]int, len(m))
+	for i := 1; i < len(m); i++ {
+		n[i], _ = strconv.Atoi(m[i])
+	}
+	if n[1]+n[2]<<n[3] != wire.MaxFrame {
+		t.Errorf("WIRE_MAX_FRAME is %d, wire.MaxFrame %d", n[1]+n[2]<<n[3], wire.MaxFrame)
+	}
+}

@@ -1,0 +1,265 @@
+package manners
+
+import (
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+// hostile daemons: each must be denied before the deadline (a timeout of 1 s), with one line in the log.
+var hostile = []struct {
+	name   string
+	script func(net.Conn)
+	log    string // part of the log line
+}{
+	{"silent", func(c net.Conn) { time.Sleep(10 * time.Second) }, "in time"},
+	{"silent after the answer", func(c net.Conn) { question(c); time.Sleep(10 * time.Second) }, "in time"},
+	{"slow byte by byte", func(c net.Conn) {
+		for _, b := range must(wire.AppendAsk(nil, wire.Hidden, strings.Repeat("x", 2000))) {
+			c.Write([]byte{b})
+			time.Sleep(10 * time.Millisecond)
+		}
+	}, "in time"},
+	{"slow tells", func(c net.Conn) {
+		for range 60 {
+			c.Write(tell())
+			time.Sleep(100 * time.Millisecond)
+		}
+	}, "in time"},
+	{"huge frame", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0xff, 0xff, 0}); sink(c) }, "malformed"},
+	{"frame one too long", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0x40, 0x01, 0}); sink(c) }, "malformed"},
+	{"garbage", func(c net.Conn) { c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); sink(c) }, "malformed"},
+	{"zeros", func(c net.Conn) { c.Write(make([]byte, 100)); sink(c) }, "malformed"},
+	{"hang up at once", func(c net.Conn) {}, "daemon"},
+	{"hang up after the open", func(c net.Conn) { frames2(c).next() }, "hung up"},
+	{"hang up within a frame", func(c net.Conn) { frames2(c).next(); c.Write(ask()[:4]) }, "hung up"},
+	{"hang up after the question", func(c net.Conn) { question(c) }, "hung up"},
+	{"half a header", func(c net.Conn) { frames2(c).next(); c.Write(ask()[:1]) }, "hung up"},
+	{"acceptance before any question", func(c net.Conn) { frames2(c).next(); c.Write(accept()); sink(c) }, "out of order"},
+	{"acceptance with the question", func(c net.Conn) { frames2(c).next(); c.Write(append(ask(), accept()...)); sink(c) }, "out of order"},
+	{"no code due after an answer", func(c net.Conn) { question(c); c.Write(wire.AppendVerdict(nil, wire.NotDue)); sink(c) }, "out of order"},
+	{"two verdicts", func(c net.Conn) { question(c); c.Write(append(accept(), accept()...)); sink(c) }, "out of order"},
+	{"two questions at once", func(c net.Conn) { frames2(c).next(); c.Write(append(ask(), ask()...)); sink(c) }, "out of order"},
+	{"an answer", func(c net.Conn) { c.Write(must(wire.AppendAnswer(nil, []byte("123456")))); sink(c) }, "out of order"},
+	{"an open", func(c net.Conn) { c.Write(must(wire.AppendOpen(nil, &wire.Open{User: "root"}))); sink(c) }, "out of order"},
+	{"verdict of no kind", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 1, 0}); sink(c) }, "malformed"},
+	{"verdict of a later kind", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 1, 9}); sink(c) }, "malformed"},
+	{"empty verdict", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 0}); sink(c) }, "malformed"},
+	{"long verdict", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 2, 1, 1}); sink(c) }, "malformed"},
+	{"prompt with a NUL", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 4, 0, 'a', 0, 'b'}); sink(c) }, "malformed"},
+	{"prompt of nothing", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 1, 0}); sink(c) }, "malformed"},
+	{"prompt of a strange style", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 2, 7, 'a'}); sink(c) }, "malformed"},
+	{"questions without end", func(c net.Conn) {
+		f := frames2(c)
+		f.next()
+		for {
+			if _, err := c.Write(ask()); err != nil {
+				return
+			}
+			if _, ok := f.next(); !ok {
+				return
+			}
+		}
+	}, "without end"},
+	{"talk without end", func(c net.Conn) {
+		for {
+			if _, err := c.Write(tell()); err != nil {
+				return
+			}
+		}
+	}, "without end"},
+}
+
+func frames2(c net.Conn) *frames { return &frames{Conn: c} }
+
+// question reads the open, asks, and reads the answer.
+func question(c net.Conn) {
+	f := frames2(c)
+	f.next()
+	c.Write(ask())
+	f.next()
+}
+
+// sink reads until the module hangs up.
+func sink(c net.Conn) {
+	buf := make([]byte, 4096)
+	for {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+const deadline = 1700 // ms: the timeout of 1 s, and a busy machine
+
+func TestHostileDaemon(t *testing.T) {
+	for _, h := range hostile {
+		t.Run(h.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, h.script)
+			w.services(t, "timeout=1")
+			w.denied(t, h.log)
+		})
+	}
+}
+
+// denied holds that a login is denied in time, with one line in the log that contains part.
+func (w *world) denied(t *testing.T, part string) {
+	t.Helper()
+	t.Log(strings.TrimSpace(w.host(t, "denied", deadline)))
+	if w.log == nil {
+		t.Skip("the log line needs root")
+	}
+	lines := w.logged(t)
+	if len(lines) != 1 || !strings.Contains(lines[0], part) || !strings.Contains(lines[0], "denied: ") {
+		t.Errorf("the log has %q, want one line with %q", lines, part)
+	}
+}
+
+func TestNoDaemon(t *testing.T) {
+	t.Run("socket missing", func(t *testing.T) { newWorld(t, nil).denied(t, "No such file") })
+	t.Run("socket of a dead daemon", func(t *testing.T) {
+		w := newWorld(t, nil)
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: w.socket}); err != nil {
+			t.Fatal(err)
+		}
+		syscall.Close(fd)
+		w.denied(t, "Connection refused")
+	})
+	t.Run("no socket but a file", func(t *testing.T) {
+		w := newWorld(t, nil)
+		if err := os.WriteFile(w.socket, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		w.denied(t, "Connection refused")
+	})
+	t.Run("socket of another kind", func(t *testing.T) {
+		w := newWorld(t, nil)
+		c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: w.socket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		w.denied(t, "wrong type")
+	})
+	t.Run("stopped, its queue full", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.services(t, "timeout=1")
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Close(fd)
+		if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: w.socket}); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Listen(fd, 0); err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("unix", w.socket) // takes the one place
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		w.denied(t, "in time")
+	})
+}
+
+// A daemon that takes its time, but not too much, is waited for.
+func TestSlowDaemon(t *testing.T) {
+	w := newWorld(t, func(c net.Conn) {
+		time.Sleep(600 * time.Millisecond)
+		question(c)
+		time.Sleep(600 * time.Millisecond)
+		for _, b := range accept() {
+			c.Write([]byte{b})
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	w.services(t, "timeout=1")
+	if out := w.hostWithInput(t, "alice", "named", 1); out != "0\n" {
+		t.Errorf("pam_authenticate returned %q", out)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, arg := range []string{
+		"timeout=0", "timeout=31", "timeout=", "timeout=-1", "timeout=1.5", "timeout=99999999999999999999", "timeout=0x5", "timeout=1s", "timeout",
+		"socket=", "socket=relative", "socket", "socket=/" + strings.Repeat("x", 107), "nullok", "Debug", "debug=1", "use_first_pass", "x=1",
+	} {
+		t.Run(arg, func(t *testing.T) {
+			w := newWorld(t, polite)
+			w.services(t, arg)
+			w.denied(t, `"`+arg[:min(len(arg), 100)])
+		})
+	}
+	for _, arg := range []string{"timeout=1", "timeout=30", "timeout=10", "timeout=05", ""} {
+		t.Run("taken "+arg, func(t *testing.T) {
+			w := newWorld(t, polite)
+			w.services(t, arg)
+			if out := w.hostWithInput(t, "alice", "named", 1); out != "0\n" {
+				t.Errorf("pam_authenticate returned %q", out)
+			}
+			if w.log != nil && len(w.logged(t)) != 0 {
+				t.Error("logged something without debug")
+			}
+		})
+	}
+	t.Run("debug", func(t *testing.T) {
+		w := newWorld(t, polite)
+		w.services(t, "debug")
+		w.hostWithInput(t, "alice", "named", 1)
+		if w.log == nil {
+			t.Skip("the log line needs root")
+		}
+		lines := w.logged(t)
+		if len(lines) != 1 || !strings.Contains(lines[0], "accepted") || strings.Contains(lines[0], "123456") {
+			t.Errorf("the log has %q", lines)
+		}
+	})
+}
+
+// The name goes to the daemon as PAM has it; one that doesn't fit a frame is denied.
+func TestNames(t *testing.T) {
+	for name, user := range map[string]string{
+		"plain": "alice", "slash": "../../etc/passwd", "space": "a b", "newline": "a\nb\n<0>forged", "utf-8": "Jürgen", "not utf-8": "\xff\xfe",
+		"format": "%s%n%s", "domain": `EXAMPLE\alice`, "10,000 bytes": strings.Repeat("x", 10000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan string, 1)
+			w := newWorld(t, func(c net.Conn) {
+				frame, _ := frames2(c).next()
+				open, err := wire.DecodeOpen(frame)
+				if err != nil {
+					got <- err.Error()
+					return
+				}
+				got <- open.User
+				c.Write(wire.AppendVerdict(nil, wire.Refused))
+			})
+			if out := w.hostWithInput(t, user, "named", 1); out != "7\n" {
+				t.Errorf("pam_authenticate returned %q", out)
+			}
+			if u := <-got; u != user {
+				t.Errorf("the daemon got %.100q", u)
+			}
+		})
+	}
+	for name, user := range map[string]string{"nothing": "", "more than a frame": strings.Repeat("x", 20000)} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c net.Conn) { c.Write(accept()) })
+			if out := w.hostWithInput(t, user, "named", 1); out == "0\n" || out == "25\n" {
+				t.Errorf("pam_authenticate returned %q", out)
+			}
+		})
+	}
+}

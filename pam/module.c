@@ -1,0 +1,341 @@
+/* pam_totpd: asks for a one-time code. The daemon decides; this only carries the dialogue between it
+ * and the person. See pam_totpd(8).
+ *
+ * This half speaks with PAM and does the waiting, on the host's thread and with the host's signals.
+ * The Go half (step.go) speaks with the daemon and never waits. Everything but an authenticate is
+ * answered here, without Go. */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "module.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <security/pam_appl.h>
+#include <security/pam_modules.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define DEFAULT_SOCKET "/run/totpd/login.sock"
+#define SOCKET_MAX 107 /* sun_path of unix(7) without its NUL */
+
+/* No daemon of ours comes near these. They end a dialogue that doesn't end by itself. */
+enum { ASKS_MAX = 32, TELLS_MAX = 64 };
+
+struct options {
+	const char *socket;
+	int timeout; /* seconds for the daemon's part of each turn */
+	bool debug;
+};
+
+/* parse_timeout reads 1 to 30, digits only; anything else is 0. */
+static int parse_timeout(const char *s)
+{
+	int n = 0;
+	for (size_t i = 0; s[i] != '\0'; i++) {
+		if (s[i] < '0' || s[i] > '9' || i == 2)
+			return 0;
+		n = n * 10 + (s[i] - '0');
+	}
+	return n <= 30 ? n : 0;
+}
+
+/* parse_options returns the argument that it can't take, or NULL. */
+static const char *parse_options(struct options *o, int argc, const char **argv)
+{
+	*o = (struct options){.socket = DEFAULT_SOCKET, .timeout = 10};
+	for (int i = 0; i < argc; i++) {
+		const char *arg = argv[i];
+		if (strncmp(arg, "socket=", 7) == 0) {
+			o->socket = arg + 7;
+			if (o->socket[0] != '/' || strlen(o->socket) > SOCKET_MAX)
+				return arg;
+		} else if (strncmp(arg, "timeout=", 8) == 0) {
+			o->timeout = parse_timeout(arg + 8);
+			if (o->timeout == 0)
+				return arg;
+		} else if (strcmp(arg, "debug") == 0) {
+			o->debug = true;
+		} else {
+			return arg;
+		}
+	}
+	return NULL;
+}
+
+static struct text text_of(const char *s)
+{
+	return (struct text){.p = s, .n = s == NULL ? 0 : strlen(s)};
+}
+
+static struct text item(pam_handle_t *pamh, int type)
+{
+	const void *s = NULL;
+	if (pam_get_item(pamh, type, &s) != PAM_SUCCESS)
+		s = NULL;
+	return text_of(s);
+}
+
+static long long now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/* wait_for waits until the descriptor is ready or the deadline has passed; returns false then. The
+ * host's signals interrupt it and it goes on. */
+static bool wait_for(int fd, short events, long long deadline)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	for (;;) {
+		long long left = deadline - now_ms();
+		if (left <= 0)
+			return false;
+		int n = poll(&p, 1, (int)left);
+		if (n > 0)
+			return true;
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return false;
+	}
+}
+
+/* wait_a_little is for a daemon that doesn't take the connection yet. */
+static bool wait_a_little(long long deadline)
+{
+	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+	nanosleep(&pause, NULL);
+	return now_ms() < deadline;
+}
+
+/* converse shows one message through the host's conversation. With an answer wanted it hands over what
+ * was typed, to be wiped and freed. */
+static int converse(pam_handle_t *pamh, int style, const char *text, char **answer)
+{
+	const void *item = NULL;
+	int rc = pam_get_item(pamh, PAM_CONV, &item);
+	const struct pam_conv *conv = item;
+	if (rc != PAM_SUCCESS || conv == NULL || conv->conv == NULL)
+		return PAM_CONV_ERR;
+	const struct pam_message message = {.msg_style = style, .msg = text};
+	const struct pam_message *messages = &message;
+	struct pam_response *responses = NULL;
+	rc = conv->conv(1, &messages, &responses, conv->appdata_ptr);
+	char *typed = NULL;
+	if (rc == PAM_SUCCESS && responses != NULL)
+		typed = responses[0].resp;
+	free(responses);
+	if (answer == NULL) {
+		free(typed);
+		return PAM_SUCCESS; /* a client that shows no texts may still be asked */
+	}
+	*answer = typed;
+	if (rc != PAM_SUCCESS)
+		return rc;
+	return typed == NULL ? PAM_CONV_ERR : PAM_SUCCESS;
+}
+
+static void wipe(char *typed)
+{
+	if (typed != NULL) {
+		explicit_bzero(typed, strlen(typed));
+		free(typed);
+	}
+}
+
+struct login {
+	pam_handle_t *pamh;
+	struct options options;
+	const char *service;
+	bool silent;
+	int asks, tells;
+	long long deadline; /* of the daemon's part of this turn */
+	char *typed;        /* the last answer */
+	struct dialogue d;
+};
+
+/* out_of_service is the one text of our own: it is shown when the daemon, whose all the others are,
+ * can't be heard. */
+static int out_of_service(const struct login *l, int rc)
+{
+	if (!l->silent)
+		(void)converse(l->pamh, PAM_ERROR_MSG, "One-time codes can't be checked right now. Please tell your administrator.", NULL);
+	return rc;
+}
+
+static int give_up(const struct login *l, int rc, const char *what)
+{
+	host_log(LOG_ERR, l->service, "denied: %s (socket %s)", what, l->options.socket);
+	return out_of_service(l, rc);
+}
+
+/* ask returns PAM_SUCCESS when there is an answer to go on with. */
+static int ask(struct login *l)
+{
+	if (++l->asks > ASKS_MAX)
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end");
+	wipe(l->typed);
+	l->typed = NULL;
+	int rc = converse(l->pamh, l->d.style, l->d.text, &l->typed);
+	if (rc != PAM_SUCCESS) {
+		if (l->options.debug)
+			host_log(LOG_DEBUG, l->service, "no answer from the conversation: %s", pam_strerror(l->pamh, rc));
+		return PAM_CONV_ERR;
+	}
+	l->d.answer = text_of(l->typed);
+	l->deadline = now_ms() + l->options.timeout * 1000LL;
+	return PAM_SUCCESS;
+}
+
+static int tell(struct login *l)
+{
+	if (++l->tells > TELLS_MAX)
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon talked without end");
+	if (l->silent)
+		return PAM_SUCCESS;
+	long long before = now_ms();
+	(void)converse(l->pamh, l->d.style, l->d.text, NULL);
+	l->deadline += now_ms() - before; /* reading is the person's time */
+	return PAM_SUCCESS;
+}
+
+/* run carries the dialogue to its end. Only the arm of WANT_END can return PAM_SUCCESS to the host. */
+static int run(struct login *l)
+{
+	struct dialogue *d = &l->d;
+	l->deadline = now_ms() + l->options.timeout * 1000LL;
+	for (;;) {
+		const char *fault = guest_call(dialogue_step, d);
+		if (fault != NULL)
+			return give_up(l, PAM_SYSTEM_ERR, fault);
+		int rc = PAM_SUCCESS;
+		bool in_time = true;
+		switch (d->want) {
+		case WANT_CONNECT:
+			in_time = wait_a_little(l->deadline);
+			break;
+		case WANT_OUTPUT:
+			in_time = wait_for(d->fd, POLLOUT, l->deadline);
+			break;
+		case WANT_INPUT:
+			in_time = wait_for(d->fd, POLLIN, l->deadline);
+			break;
+		case WANT_ASK:
+			rc = ask(l);
+			break;
+		case WANT_TELL:
+			rc = tell(l);
+			in_time = now_ms() < l->deadline;
+			break;
+		case WANT_END:
+			return d->outcome;
+		case WANT_FAULT:
+			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", d->fault, d->cause != 0 ? ": " : "",
+				 d->cause != 0 ? strerrordesc_np(d->cause) : "", l->options.socket);
+			return out_of_service(l, PAM_AUTHINFO_UNAVAIL);
+		default:
+			return give_up(l, PAM_SYSTEM_ERR, "the module is broken");
+		}
+		if (!in_time)
+			return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon did not answer in time");
+		if (rc != PAM_SUCCESS)
+			return rc;
+	}
+}
+
+/* outcome_name is for the debug line. */
+static const char *outcome_name(int rc)
+{
+	switch (rc) {
+	case PAM_SUCCESS:
+		return "accepted";
+	case PAM_IGNORE:
+		return "no code due";
+	case PAM_AUTH_ERR:
+		return "refused";
+	case PAM_CONV_ERR:
+		return "no answer";
+	default:
+		return "failed";
+	}
+}
+
+EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	struct login *l = calloc(1, sizeof *l);
+	if (l == NULL)
+		return PAM_BUF_ERR;
+	l->pamh = pamh;
+	l->silent = ((unsigned)flags & PAM_SILENT) != 0;
+	l->d.fd = -1;
+	l->d.service = item(pamh, PAM_SERVICE);
+	l->service = l->d.service.p != NULL ? l->d.service.p : "?";
+
+	int rc = PAM_SERVICE_ERR;
+	const char *unknown = parse_options(&l->options, argc, argv);
+	if (unknown != NULL) {
+		host_log(LOG_ERR, l->service, "denied: unknown or malformed argument \"%s\" in the PAM configuration; see pam_totpd(8)", unknown);
+		goto out;
+	}
+	const char *user = NULL;
+	rc = pam_get_user(pamh, &user, NULL);
+	if (rc != PAM_SUCCESS || user == NULL || user[0] == '\0') {
+		host_log(LOG_NOTICE, l->service, "denied: no user name");
+		rc = rc == PAM_SUCCESS ? PAM_USER_UNKNOWN : rc;
+		goto out;
+	}
+	l->d.socket = text_of(l->options.socket);
+	l->d.user = text_of(user);
+	l->d.rhost = item(pamh, PAM_RHOST);
+	l->d.tty = item(pamh, PAM_TTY);
+	l->d.ruser = item(pamh, PAM_RUSER);
+	l->d.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0"));
+	rc = run(l);
+	if (l->options.debug)
+		host_log(LOG_DEBUG, l->service, "%s after %d questions", outcome_name(rc), l->asks);
+out:
+	if (l->d.fd >= 0)
+		close(l->d.fd);
+	wipe(l->typed);
+	explicit_bzero(l, sizeof *l);
+	free(l);
+	return rc;
+}
+
+/* Nothing to set up or take down: the code was the whole of it. */
+EXPORT int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return PAM_SUCCESS;
+}
+
+/* On these a second factor has no opinion; a stack of nothing else is refused by libpam. */
+static int no_opinion(void) { return PAM_IGNORE; }
+
+EXPORT int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return no_opinion();
+}
+
+EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return no_opinion();
+}
+
+EXPORT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return no_opinion();
+}
+
+EXPORT int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	(void)pamh, (void)flags, (void)argc, (void)argv;
+	return no_opinion();
+}

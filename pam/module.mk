@@ -1,0 +1,17 @@
+# The PAM module. The linker's options are what makes it a guest: see guest.c, guest.ld and exports.map.
+# --wrap sends the runtime's calls of these four functions to guest.c.
+MODULE_SOURCES = $(wildcard pam/*.go pam/*.c pam/*.h pam/guest.ld pam/exports.map daemon/wire/*.go) go.mod pam/module.mk
+MODULE_LDFLAGS = -Wl,-T,$(CURDIR)/pam/guest.ld,--version-script=$(CURDIR)/pam/exports.map \
+	-Wl,--wrap=pthread_create,--wrap=pthread_key_create,--wrap=pthread_getattr_np,--wrap=sigaction \
+	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete
+
+build/pam_totpd.so: $(MODULE_SOURCES)
+	@mkdir -p build
+	CGO_ENABLED=1 CGO_CFLAGS="-O2 -g" go build -trimpath -buildmode=c-shared \
+		-ldflags '-s -w -buildid= -linkmode external -extldflags "$(MODULE_LDFLAGS)"' -o $@ ./pam
+	@rm -f build/pam_totpd.h
+
+# The C half with every warning an error; apart from the build, so that a newer compiler can't stop that.
+.PHONY: module-warnings
+module-warnings:
+	@for f in pam/*.c; do gcc -std=gnu11 -O2 -Wall -Wextra -Wconversion -Werror -fsyntax-only "$$f" || exit 1; done
