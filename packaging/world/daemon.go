@@ -17,13 +17,18 @@ type Daemon struct {
 	ended   chan struct{}
 }
 
-// StartTotpd starts the daemon as root with these lines of configuration, and returns when it has said
-// that it is ready.
+// StartTotpd starts the installed daemon as root with these lines of configuration.
 func (w *World) StartTotpd(config string) (*Daemon, error) {
 	if err := WriteFile(ConfigFile, config, 0o644); err != nil {
 		return nil, err
 	}
-	notify := runDir + "/notify"
+	return StartDaemon(Totpd, ConfigFile, runDir, LogDir+"/totpd")
+}
+
+// StartDaemon starts a totpd with a configuration file, and returns when it has said that it is ready.
+// In dir there is room for the socket where it says so. What it prints is appended to logFile.
+func StartDaemon(program, configFile, dir, logFile string) (*Daemon, error) {
+	notify := dir + "/notify"
 	if err := os.Remove(notify); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -32,12 +37,12 @@ func (w *World) StartTotpd(config string) (*Daemon, error) {
 		return nil, err
 	}
 	defer func() { _ = ready.Close() }()
-	log, err := os.OpenFile(LogDir+"/totpd", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(Totpd, "-config", ConfigFile)
+	cmd := exec.Command(program, "-config", configFile)
 	cmd.Env = []string{"PATH=/usr/bin:/usr/sbin", "NOTIFY_SOCKET=" + notify}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -57,7 +62,7 @@ func (d *Daemon) awaitReady(from *net.UnixConn) error {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
 		select {
 		case <-d.ended:
-			return fmt.Errorf("totpd ended at once:\n%s", Logs(20))
+			return errors.New("totpd ended at once; its log says why")
 		default:
 		}
 		if err := from.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
@@ -68,7 +73,7 @@ func (d *Daemon) awaitReady(from *net.UnixConn) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("totpd did not become ready:\n%s", Logs(20))
+	return errors.New("totpd did not become ready")
 }
 
 // Signal sends the daemon a signal.

@@ -30,6 +30,7 @@ KbdInteractiveAuthentication yes
 PrintMotd no
 PrintLastLog no
 UseDNS no
+AcceptEnv LANG LC_*
 LogLevel DEBUG1
 `
 
@@ -93,7 +94,7 @@ func (s *Server) Client(user string, options ...string) []string {
 	argv := []string{
 		"ssh", "-F", "none", "-p", strconv.Itoa(s.Port), "-o", "StrictHostKeyChecking=no",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentityAgent=none",
-		"-o", "NumberOfPasswordPrompts=1",
+		"-o", "NumberOfPasswordPrompts=1", "-o", "SendEnv=LANG",
 	}
 	return append(append(argv, options...), user+"@127.0.0.1")
 }

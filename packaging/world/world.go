@@ -85,3 +85,12 @@ func Logs(lines int) string {
 	}
 	return b.String()
 }
+
+// Log returns what one of the servers said so far.
+func Log(name string) string {
+	text, err := os.ReadFile(filepath.Join(LogDir, name))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}

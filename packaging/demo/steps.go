@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/totpd/totpd/packaging/world"
+)
+
+// patience is how long a program may take to show what is expected. All of them answer in well under a
+// second; a loaded machine may be slow.
+const patience = 15 * time.Second
+
+// site is where the story happens: who, and how to log in there.
+type site struct {
+	*story
+	terms   *world.Terminals
+	user    world.Person
+	phone   *world.Phone
+	photos  string   // folder for pictures of the screen
+	login   []string // the command that logs the user in, in a terminal
+	welcome string   // what it shows then; otherwise it ends with a status that isn't 0
+	count   int
+}
+
+// answer is what a person types when a prompt appears.
+type answer struct{ prompt, text string }
+
+func (s *site) password() answer        { return answer{`Password: ?$`, s.user.Password} }
+func (s *site) code(text string) answer { return answer{`One-time code: ?$`, text} }
+
+// talk opens a terminal with a command, and answers its prompts in order.
+func (s *site) talk(command []string, answers ...answer) (*world.Terminal, error) {
+	s.count++
+	t, err := s.terms.Open(fmt.Sprintf("terminal %d", s.count), command...)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range answers {
+		screen, err := t.Wait(a.prompt, patience)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.Type(a.text); err != nil {
+			return nil, err
+		}
+		if a.text != "" && strings.Contains(screen, a.text) {
+			return nil, fmt.Errorf("the screen shows a secret that was typed")
+		}
+	}
+	return t, nil
+}
+
+// accepted logs in with exactly these answers: one prompt less or more is a failure.
+func (s *site) accepted(answers ...answer) error {
+	t, err := s.talk(s.login, answers...)
+	if err != nil {
+		return err
+	}
+	if _, err := t.Wait(s.welcome, patience); err != nil {
+		return fmt.Errorf("not logged in: %w", err)
+	}
+	return t.Close()
+}
+
+// refused tries to log in, and wants to be refused after these answers. With a pattern, the person must
+// have been told so.
+func (s *site) refused(told string, answers ...answer) error {
+	t, err := s.talk(s.login, answers...)
+	if err != nil {
+		return err
+	}
+	status, err := t.End(patience)
+	if err != nil {
+		return err
+	}
+	screen := t.Screen()
+	switch {
+	case status == 0 || regexp.MustCompile(s.welcome).MatchString(screen):
+		return fmt.Errorf("was let in")
+	case !strings.Contains(screen, told):
+		return fmt.Errorf("was refused, but not told %q", told)
+	}
+	return t.Close()
+}
+
+// scan takes the phone to the terminal's screen. A dark terminal is the harder one: there a code drawn
+// in the terminal's own colours would be inside out.
+func (s *site) scan(t *world.Terminal) error {
+	if _, err := t.Wait(`Code shown by the app: ?$`, patience); err != nil {
+		return err
+	}
+	uri, err := t.ReadQR(world.Dark, s.photos+"/dark.png")
+	if err != nil {
+		return err
+	}
+	if again, err := t.ReadQR(world.Light, s.photos+"/light.png"); err != nil || again != uri {
+		return fmt.Errorf("a phone can't read it on a light terminal: %w", err)
+	}
+	s.phone, err = world.NewPhone(uri)
+	return err
+}
+
+// confirm types the phone's first code.
+func (s *site) confirm(t *world.Terminal) error {
+	code, err := s.phone.Code()
+	if err != nil {
+		return err
+	}
+	if err := t.Type(code); err != nil {
+		return err
+	}
+	_, err = t.Wait(`Done: .* is now the second factor`, patience)
+	return err
+}
+
+// withCode is the part of the story that makes the second factor worth having.
+func (s *site) withCode() {
+	var spent string
+	s.step("logs in with the password and, when asked, the code that the phone shows", func() (err error) {
+		if spent, err = s.phone.Code(); err != nil {
+			return err
+		}
+		return s.accepted(s.password(), s.code(spent))
+	})
+	s.step("is refused with a wrong code", func() error {
+		wrong, err := s.phone.WrongCode()
+		if err != nil {
+			return err
+		}
+		return s.refused("not accepted", s.password(), s.code(wrong))
+	})
+	s.step("is refused with the code that let "+s.user.Name+" in a moment ago: a code works once", func() error {
+		return s.refused("was used already", s.password(), s.code(spent))
+	})
+	s.step("is refused without a code", func() error {
+		return s.refused("", s.password(), s.code(""))
+	})
+}
