@@ -137,6 +137,8 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)
 		pthread_cond_broadcast(&seats.changed);
 	}
 	pthread_mutex_unlock(&seats.lock);
+	if (sysmon)
+		free(arg); /* as fn would have done */
 	if (sysmon || seated) {
 		*id = pthread_self(); /* detached; the runtime doesn't look at it */
 		return 0;

@@ -5,11 +5,18 @@ MODULE_LDFLAGS = -Wl,-T,$(CURDIR)/pam/guest.ld,--version-script=$(CURDIR)/pam/ex
 	-Wl,--wrap=pthread_create,--wrap=pthread_key_create,--wrap=pthread_getattr_np,--wrap=sigaction \
 	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete
 
+# $(call module,CFLAGS,extra LDFLAGS)
+module = CGO_ENABLED=1 CGO_CFLAGS="$(1)" go build -trimpath -buildvcs=false -buildmode=c-shared \
+	-ldflags '-s -w -buildid= -linkmode external -extldflags "$(2) $(MODULE_LDFLAGS)"' -o $@ ./pam && rm -f $(@:.so=.h)
+
 build/pam_totpd.so: $(MODULE_SOURCES)
-	@mkdir -p build
-	CGO_ENABLED=1 CGO_CFLAGS="-O2 -g" go build -trimpath -buildmode=c-shared \
-		-ldflags '-s -w -buildid= -linkmode external -extldflags "$(MODULE_LDFLAGS)"' -o $@ ./pam
-	@rm -f build/pam_totpd.h
+	@mkdir -p $(@D)
+	@$(call module,-O2 -g,)
+
+# For the tests: the C half under AddressSanitizer.
+build/asan/pam_totpd.so: $(MODULE_SOURCES)
+	@mkdir -p $(@D)
+	@$(call module,-O1 -g -fsanitize=address -fno-omit-frame-pointer,-fsanitize=address)
 
 # The C half with every warning an error; apart from the build, so that a newer compiler can't stop that.
 .PHONY: module-warnings

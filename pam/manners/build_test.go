@@ -14,7 +14,7 @@ import (
 )
 
 func TestExports(t *testing.T) {
-	f, err := elf.Open(module)
+	f, err := elf.Open(plain.module)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,20 +98,22 @@ func sink(c net.Conn) {
 const deadline = 1700 // ms: the timeout of 1 s, and a busy machine
 
 func TestHostileDaemon(t *testing.T) {
-	for _, h := range hostile {
-		t.Run(h.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, h.script)
-			w.services(t, "timeout=1")
-			w.denied(t, h.log)
-		})
+	for build, b := range map[string]built{"plain": plain, "asan": asan} {
+		for _, h := range hostile {
+			t.Run(build+"/"+h.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, b, h.script)
+				w.services(t, "timeout=1")
+				w.denied(t, h.log)
+			})
+		}
 	}
 }
 
 // denied holds that a login is denied in time, with one line in the log that contains part.
 func (w *world) denied(t *testing.T, part string) {
 	t.Helper()
-	t.Log(strings.TrimSpace(w.host(t, "denied", deadline)))
+	t.Log(strings.TrimSpace(w.run(t, "denied", deadline)))
 	if w.log == nil {
 		t.Skip("the log line needs root")
 	}
@@ -122,9 +124,9 @@ func (w *world) denied(t *testing.T, part string) {
 }
 
 func TestNoDaemon(t *testing.T) {
-	t.Run("socket missing", func(t *testing.T) { newWorld(t, nil).denied(t, "No such file") })
+	t.Run("socket missing", func(t *testing.T) { newWorld(t, plain, nil).denied(t, "No such file") })
 	t.Run("socket of a dead daemon", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, plain, nil)
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -136,14 +138,14 @@ func TestNoDaemon(t *testing.T) {
 		w.denied(t, "Connection refused")
 	})
 	t.Run("no socket but a file", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, plain, nil)
 		if err := os.WriteFile(w.socket, nil, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		w.denied(t, "Connection refused")
 	})
 	t.Run("socket of another kind", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, plain, nil)
 		c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: w.socket})
 		if err != nil {
 			t.Fatal(err)
@@ -152,7 +154,7 @@ func TestNoDaemon(t *testing.T) {
 		w.denied(t, "wrong type")
 	})
 	t.Run("stopped, its queue full", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, plain, nil)
 		w.services(t, "timeout=1")
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		if err != nil {
@@ -176,7 +178,7 @@ func TestNoDaemon(t *testing.T) {
 
 // A daemon that takes its time, but not too much, is waited for.
 func TestSlowDaemon(t *testing.T) {
-	w := newWorld(t, func(c net.Conn) {
+	w := newWorld(t, plain, func(c net.Conn) {
 		time.Sleep(600 * time.Millisecond)
 		question(c)
 		time.Sleep(600 * time.Millisecond)
@@ -186,7 +188,7 @@ func TestSlowDaemon(t *testing.T) {
 		}
 	})
 	w.services(t, "timeout=1")
-	if out := w.hostWithInput(t, "alice", "named", 1); out != "0\n" {
+	if out := w.runWithInput(t, "alice", "named", 1); out != "0\n" {
 		t.Errorf("pam_authenticate returned %q", out)
 	}
 }
@@ -197,16 +199,16 @@ func TestArguments(t *testing.T) {
 		"socket=", "socket=relative", "socket", "socket=/" + strings.Repeat("x", 107), "nullok", "Debug", "debug=1", "use_first_pass", "x=1",
 	} {
 		t.Run(arg, func(t *testing.T) {
-			w := newWorld(t, polite)
+			w := newWorld(t, plain, polite)
 			w.services(t, arg)
 			w.denied(t, `"`+arg[:min(len(arg), 100)])
 		})
 	}
 	for _, arg := range []string{"timeout=1", "timeout=30", "timeout=10", "timeout=05", ""} {
 		t.Run("taken "+arg, func(t *testing.T) {
-			w := newWorld(t, polite)
+			w := newWorld(t, plain, polite)
 			w.services(t, arg)
-			if out := w.hostWithInput(t, "alice", "named", 1); out != "0\n" {
+			if out := w.runWithInput(t, "alice", "named", 1); out != "0\n" {
 				t.Errorf("pam_authenticate returned %q", out)
 			}
 			if w.log != nil && len(w.logged(t)) != 0 {
@@ -215,9 +217,9 @@ func TestArguments(t *testing.T) {
 		})
 	}
 	t.Run("debug", func(t *testing.T) {
-		w := newWorld(t, polite)
+		w := newWorld(t, plain, polite)
 		w.services(t, "debug")
-		w.hostWithInput(t, "alice", "named", 1)
+		w.runWithInput(t, "alice", "named", 1)
 		if w.log == nil {
 			t.Skip("the log line needs root")
 		}
@@ -236,7 +238,7 @@ func TestNames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := make(chan string, 1)
-			w := newWorld(t, func(c net.Conn) {
+			w := newWorld(t, plain, func(c net.Conn) {
 				frame, _ := frames2(c).next()
 				open, err := wire.DecodeOpen(frame)
 				if err != nil {
@@ -246,7 +248,7 @@ func TestNames(t *testing.T) {
 				got <- open.User
 				c.Write(wire.AppendVerdict(nil, wire.Refused))
 			})
-			if out := w.hostWithInput(t, user, "named", 1); out != "7\n" {
+			if out := w.runWithInput(t, user, "named", 1); out != "7\n" {
 				t.Errorf("pam_authenticate returned %q", out)
 			}
 			if u := <-got; u != user {
@@ -256,8 +258,8 @@ func TestNames(t *testing.T) {
 	}
 	for name, user := range map[string]string{"nothing": "", "more than a frame": strings.Repeat("x", 20000)} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(c net.Conn) { c.Write(accept()) })
-			if out := w.hostWithInput(t, user, "named", 1); out == "0\n" || out == "25\n" {
+			w := newWorld(t, plain, func(c net.Conn) { c.Write(accept()) })
+			if out := w.runWithInput(t, user, "named", 1); out == "0\n" || out == "25\n" {
 				t.Errorf("pam_authenticate returned %q", out)
 			}
 		})

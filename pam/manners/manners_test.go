@@ -11,7 +11,10 @@ import (
 	"testing"
 )
 
-var host, module string
+// built is a module and a C host to load it.
+type built struct{ host, module string }
+
+var plain, asan built // as installed; the C halves under AddressSanitizer
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -24,25 +27,33 @@ func run(m *testing.M) int {
 	if err := os.Chmod(dir, 0o755); err != nil { // hosts that are not root look in here
 		panic(err)
 	}
-	host = filepath.Join(dir, "host")
-	module, err = filepath.Abs("../../build/pam_totpd.so")
-	if err != nil {
-		panic(err)
-	}
-	for _, command := range [][]string{
-		{"make", "-s", "-C", "../..", "build/pam_totpd.so"},
-		{"gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-o", host, "testdata/host.c", "-lpam", "-lpthread"},
+	for _, b := range []struct {
+		built          *built
+		target, option string
+	}{
+		{&plain, "build/pam_totpd.so", "-O2"},
+		{&asan, "build/asan/pam_totpd.so", "-fsanitize=address"},
 	} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			os.Stderr.WriteString(strings.Join(command, " ") + ": " + err.Error() + "\n" + string(out))
-			return 1
+		root, err := filepath.Abs("../..")
+		if err != nil {
+			panic(err)
+		}
+		*b.built = built{filepath.Join(dir, "host"+b.option), filepath.Join(root, b.target)}
+		for _, command := range [][]string{
+			{"make", "-s", "-C", root, b.target},
+			{"gcc", "-Wall", "-Wextra", "-Werror", "-g", b.option, "-o", b.built.host, "testdata/host.c", "-lpam", "-lpthread"},
+		} {
+			if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+				os.Stderr.WriteString(strings.Join(command, " ") + ": " + err.Error() + "\n" + string(out))
+				return 1
+			}
 		}
 	}
 	return m.Run()
 }
 
 func TestManners(t *testing.T) {
-	w := newWorld(t, polite)
+	w := newWorld(t, plain, polite)
 	for _, c := range []struct {
 		scenario string
 		count    int
@@ -79,9 +90,18 @@ func TestManners(t *testing.T) {
 			if testing.Short() && count > 50 {
 				count = 50
 			}
-			if out := w.host(t, c.scenario, count); out != "" {
+			if out := w.run(t, c.scenario, count); out != "" {
 				t.Log(strings.TrimSpace(out))
 			}
 		})
+	}
+}
+
+// Memory errors and leaks of the C half show here; address space and signals look different under the
+// sanitizer, so these are the scenarios that don't look at them.
+func TestUnderAddressSanitizer(t *testing.T) {
+	w := newWorld(t, asan, polite)
+	for scenario, count := range map[string]int{"forks": 50, "nest": 5, "two-handles": 10, "threads": 50, "cancelled": 1} {
+		t.Run(scenario, func(t *testing.T) { w.run(t, scenario, count) })
 	}
 }

@@ -18,19 +18,20 @@ import (
 
 // world is a directory with PAM services and a daemon that script plays.
 type world struct {
+	built
 	dir, socket string
 	daemon      net.Listener
 	log         *net.UnixConn // what the host sees as /dev/log; nil without root
 }
 
-func newWorld(t *testing.T, script func(net.Conn)) *world {
+func newWorld(t *testing.T, b built, script func(net.Conn)) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "w")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	w := &world{dir: dir, socket: filepath.Join(dir, "s")}
+	w := &world{built: b, dir: dir, socket: filepath.Join(dir, "s")}
 	w.services(t, "")
 	w.openLog(t)
 	if script == nil {
@@ -63,7 +64,7 @@ func newWorld(t *testing.T, script func(net.Conn)) *world {
 // services writes the PAM services: "totp" with the module alone, "idle" with it in every stack.
 func (w *world) services(t *testing.T, options string) {
 	t.Helper()
-	line := module + " socket=" + w.socket + " " + options + "\n"
+	line := w.module + " socket=" + w.socket + " " + options + "\n"
 	files := map[string]string{"totp": "auth required " + line, "permit": "", "idle": "", "other": "auth required pam_deny.so\n"}
 	for _, stack := range []string{"auth", "account", "session", "password"} {
 		files["permit"] += stack + " required pam_permit.so\n"
@@ -117,17 +118,17 @@ func (w *world) logged(t *testing.T) []string {
 	}
 }
 
-// host runs a scenario and returns what it printed.
-func (w *world) host(t *testing.T, scenario string, count int) string {
+// run runs a scenario and returns what it printed.
+func (w *world) run(t *testing.T, scenario string, count int) string {
 	t.Helper()
-	return w.hostWithInput(t, "", scenario, count)
+	return w.runWithInput(t, "", scenario, count)
 }
 
-func (w *world) hostWithInput(t *testing.T, input, scenario string, count int) string {
+func (w *world) runWithInput(t *testing.T, input, scenario string, count int) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	args := []string{host, scenario, w.dir, strconv.Itoa(count)}
+	args := []string{w.host, scenario, w.dir, strconv.Itoa(count)}
 	if w.log != nil {
 		args = append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-c",
 			`mount --bind "$0" /dev && exec "$@"`, filepath.Join(w.dir, "dev")}, args...)
