@@ -20,6 +20,10 @@ const Patience = 18 * time.Second
 // atOnce bounds how many questions are open at the same time: each is a process that runs as root.
 const atOnce = 4
 
+// ErrNotAsked says that the question never reached totpd-password. After any other error it may have,
+// and the password may have been judged.
+var ErrNotAsked = errors.New("check a password")
+
 // Checker asks totpd-password. It is safe for concurrent use.
 type Checker struct {
 	socket string
@@ -47,9 +51,14 @@ func (c *Checker) Check(ctx context.Context, user string, password []byte) (Answ
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return Answer{}, errors.New("check a password: too many are being checked")
+		return Answer{}, fmt.Errorf("%w: too many are being checked", ErrNotAsked)
 	}
-	answer, err := c.ask(ctx, question)
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%w: %w", ErrNotAsked, err)
+	}
+	defer conn.Close()
+	answer, err := ask(ctx, conn, question)
 	switch {
 	case err != nil:
 		return Answer{}, fmt.Errorf("check a password: %w", err)
@@ -59,12 +68,7 @@ func (c *Checker) Check(ctx context.Context, user string, password []byte) (Answ
 	return answer, nil
 }
 
-func (c *Checker) ask(ctx context.Context, question []byte) (Answer, error) {
-	conn, err := c.connect(ctx)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer conn.Close()
+func ask(ctx context.Context, conn net.Conn, question []byte) (Answer, error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err := conn.Write(question); err != nil {

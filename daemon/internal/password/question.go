@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -34,9 +35,8 @@ type Question struct {
 	Password []byte
 }
 
-// String and GoString redact.
-func (Question) String() string   { return "[redacted]" }
-func (Question) GoString() string { return "[redacted]" }
+// Format redacts, whatever the verb.
+func (Question) Format(s fmt.State, _ rune) { io.WriteString(s, "[redacted]") }
 
 // Valid returns what is wrong with the question, or nil. An empty password is never asked about.
 func (q Question) Valid() error {

@@ -88,8 +88,8 @@ func (c *call) enrolment() Enrolment {
 }
 
 // prove returns nil when secret is the password of the call's user. The failure is counted before
-// totpd-password is asked, and taken back afterwards if it was none: guesses made at the same time, or
-// by a caller who kills the daemon in between, gain nothing.
+// totpd-password is asked, and taken back when the password is right or was never judged: guesses made
+// at the same time, or cut off in between, gain nothing.
 func (c *call) prove(ctx context.Context, secret control.Secret) error {
 	question := password.Question{User: c.user, Password: []byte(secret)}
 	defer clear(question.Password)
@@ -102,8 +102,11 @@ func (c *call) prove(ctx context.Context, secret control.Secret) error {
 	}
 	answer, err := c.control.Password(ctx, c.user, question.Password)
 	switch {
+	case err != nil && !errors.Is(err, password.ErrNotAsked):
+		// Counted: a PAM stack that fails on wrong passwords only would else answer any number of guesses.
+		return c.unavailable("password_check", err)
 	case err != nil:
-		// The request's time may be over, and it is not the person's fault.
+		// The request's time may be over.
 		restore, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTime)
 		defer cancel()
 		if undo := c.setAttempts(restore, counted, before); undo != nil {

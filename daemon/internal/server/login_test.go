@@ -1,0 +1,407 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/totpd/totpd/daemon/internal/login"
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+// counting is a dialogue that asks until the answer is "let me in", and says who called.
+type counting struct {
+	caller    login.Caller
+	abandoned *atomic.Int32
+}
+
+func (d counting) Open(context.Context) login.Step {
+	frames, _ := wire.AppendTell(nil, wire.Info, fmt.Sprintf("%+v", d.caller))
+	frames, _ = wire.AppendAsk(frames, wire.Hidden, "code: ")
+	return login.Step{Frames: frames}
+}
+
+func (d counting) Answer(_ context.Context, text []byte) login.Step {
+	switch string(text) {
+	case "let me in":
+		return login.Step{Frames: wire.AppendVerdict(nil, wire.Accepted), Done: true}
+	case "slow":
+		time.Sleep(300 * time.Millisecond)
+		return login.Step{Frames: wire.AppendVerdict(nil, wire.Refused), Done: true}
+	case "panic":
+		panic("of the dialogue")
+	}
+	frames, _ := wire.AppendAsk(nil, wire.Hidden, "again: ")
+	return login.Step{Frames: frames}
+}
+
+func (d counting) Abandon() { d.abandoned.Add(1) }
+
+type fixture struct {
+	*Logins
+	path      string
+	log       *lines
+	abandoned atomic.Int32
+	served    chan error
+}
+
+func serveLogins(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{log: &lines{}, served: make(chan error, 1)}
+	begin := func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &f.abandoned} }
+	f.Logins = NewLogins(begin, NewNames(), f.log.logger())
+	l, path := listenAt(t, "login.sock")
+	f.path = path
+	go func() { f.served <- f.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := f.Stop(ctx); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		if err := <-f.served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return f
+}
+
+func openFrame(t testing.TB, user string) []byte {
+	t.Helper()
+	frame, err := wire.AppendOpen(nil, &wire.Open{User: user, Service: "sshd", RHost: "192.0.2.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
+func answerFrame(text string) []byte {
+	frame, err := wire.AppendAnswer(nil, []byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return frame
+}
+
+// hear reads frames up to and including an Ask or a Verdict; the end of the stream is nil.
+func hear(t testing.TB, c net.Conn) []wire.Frame {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var heard []wire.Frame
+	var buf []byte
+	for {
+		f, n, err := wire.Decode(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 {
+			heard = append(heard, wire.Frame{Kind: f.Kind, Style: f.Style, Outcome: f.Outcome, Text: bytes.Clone(f.Text)})
+			if buf = buf[n:]; f.Kind == wire.KindAsk || f.Kind == wire.KindVerdict {
+				return heard
+			}
+			continue
+		}
+		more := make([]byte, 4096)
+		n, err = c.Read(more)
+		if err != nil {
+			if os.IsTimeout(err) {
+				t.Fatal("the server is silent")
+			}
+			return nil
+		}
+		buf = append(buf, more[:n]...)
+	}
+}
+
+func verdict(frames []wire.Frame) wire.Outcome {
+	if len(frames) == 0 {
+		return 0
+	}
+	return frames[len(frames)-1].Outcome
+}
+
+func TestLoginDialogue(t *testing.T) {
+	f := serveLogins(t)
+	c := dialAs(t, os.Geteuid(), f.path)
+	c.Write(openFrame(t, "alice"))
+	heard := hear(t, c)
+	if len(heard) != 2 || heard[1].Kind != wire.KindAsk {
+		t.Fatalf("heard %v", heard)
+	}
+	for _, b := range answerFrame("no") { // byte by byte
+		c.Write([]byte{b})
+	}
+	if heard := hear(t, c); len(heard) != 1 || string(heard[0].Text) != "again: " {
+		t.Fatalf("heard %v", heard)
+	}
+	c.Write(answerFrame("let me in"))
+	if heard := hear(t, c); verdict(heard) != wire.Accepted {
+		t.Fatalf("heard %v", heard)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("after the verdict: %d bytes, %v", n, err)
+	}
+	if f.abandoned.Load() != 0 || f.log.String() != "" {
+		t.Errorf("%d abandoned, log %q", f.abandoned.Load(), f.log)
+	}
+}
+
+// TestCallerIsWhoTheKernelSays needs root, to connect as somebody else.
+func TestCallerIsWhoTheKernelSays(t *testing.T) {
+	f := serveLogins(t)
+	for uid, want := range map[int]string{
+		0:        "{UID:0 Root:true User:}",
+		stranger: "{UID:65534 Root:false User:nobody}",
+		4000000:  "{UID:4000000 Root:false User:}",
+	} {
+		c := dialAs(t, uid, f.path)
+		c.Write(openFrame(t, "root"))
+		if heard := hear(t, c); len(heard) == 0 || string(heard[0].Text) != want {
+			t.Errorf("uid %d is taken for %q", uid, heard)
+		}
+	}
+}
+
+func TestHostileLogins(t *testing.T) {
+	t.Parallel()
+	long, err := wire.AppendOpen(nil, &wire.Open{User: strings.Repeat("x", 16000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := openFrame(t, "alice")
+	ask, _ := wire.AppendAsk(nil, wire.Hidden, "your root password: ")
+	for _, tt := range []struct {
+		name   string
+		send   []byte
+		hangUp bool
+		log    string // "": served like any other
+	}{
+		{"longest open", long, false, ""},
+		{"garbage", []byte("GET / HTTP/1.1\r\n\r\n"), false, "unknown kind"},
+		{"huge", []byte{byte(wire.KindOpen), 0xff, 0xff}, false, "longer than allowed"},
+		{"answer first", answerFrame("123456"), false, "not due"},
+		{"verdict", wire.AppendVerdict(nil, wire.Accepted), false, "not due"},
+		{"ask", ask, false, "not due"},
+		{"two opens", append(bytes.Clone(open), open...), false, "not due"},
+		{"answer in advance", append(bytes.Clone(open), answerFrame("let me in")...), false, "not due"},
+		{"version", append([]byte{byte(wire.KindOpen), 0, 13, 9}, make([]byte, 12)...), false, "unknown version"},
+		{"empty open", []byte{byte(wire.KindOpen), 0, 0}, false, "shorter"},
+		{"NUL", bytes.Replace(open, []byte("alice"), []byte("ali\x00e"), 1), false, "NUL"},
+		{"half a frame", open[:5], true, "middle of a frame"},
+		{"silent", nil, false, "in time"},
+		{"stuck", open[:5], false, "in time"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := serveLogins(t)
+			c := dialAs(t, os.Geteuid(), f.path)
+			c.Write(tt.send)
+			if tt.hangUp {
+				c.(*net.UnixConn).CloseWrite()
+			}
+			heard := hear(t, c)
+			if tt.log == "" {
+				if len(heard) != 2 {
+					t.Errorf("heard %v", heard)
+				}
+				return
+			}
+			if heard != nil {
+				t.Errorf("heard %v", heard)
+			}
+			if !strings.Contains(f.log.String(), tt.log) {
+				t.Errorf("log %q", f.log)
+			}
+		})
+	}
+}
+
+// A slow client has a bound for all of its Open, not for each byte.
+func TestSlowOpen(t *testing.T) {
+	t.Parallel()
+	f := serveLogins(t)
+	c := dialAs(t, os.Geteuid(), f.path)
+	begun := time.Now()
+	for _, b := range bytes.Repeat(openFrame(t, strings.Repeat("x", 100)), 2) {
+		if _, err := c.Write([]byte{b}); err != nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if took := time.Since(begun); took > openTime+2*time.Second {
+		t.Errorf("held the connection for %v", took)
+	}
+}
+
+func TestHangUpIsAbandoned(t *testing.T) {
+	f := serveLogins(t)
+	c := dialAs(t, os.Geteuid(), f.path)
+	c.Write(openFrame(t, "alice"))
+	hear(t, c)
+	c.Close()
+	eventually(t, func() bool { return f.abandoned.Load() == 1 })
+	if f.log.String() != "" {
+		t.Errorf("log %q", f.log)
+	}
+}
+
+func TestPanicDenies(t *testing.T) {
+	f := serveLogins(t)
+	c := dialAs(t, os.Geteuid(), f.path)
+	c.Write(openFrame(t, "alice"))
+	hear(t, c)
+	c.Write(answerFrame("panic"))
+	if heard := hear(t, c); verdict(heard) != wire.Unavailable {
+		t.Errorf("heard %v", heard)
+	}
+	if !strings.Contains(f.log.String(), "panic: of the dialogue") {
+		t.Errorf("log %q", f.log)
+	}
+}
+
+// TestUsersCannotCrowdOutRoot needs root, to connect as somebody else.
+func TestUsersCannotCrowdOutRoot(t *testing.T) {
+	f := serveLogins(t)
+	var inside []net.Conn
+	for range f.gate.each {
+		c := dialAs(t, stranger, f.path)
+		c.Write(openFrame(t, "alice"))
+		hear(t, c)
+		inside = append(inside, c)
+	}
+	if heard := hear(t, dialAs(t, stranger, f.path)); verdict(heard) != wire.Unavailable {
+		t.Errorf("one too many heard %v", heard)
+	}
+	for _, uid := range []int{0, 1} {
+		c := dialAs(t, uid, f.path)
+		c.Write(openFrame(t, "alice"))
+		if heard := hear(t, c); len(heard) != 2 {
+			t.Errorf("uid %d heard %v", uid, heard)
+		}
+	}
+	inside[0].Close()
+	eventually(t, func() bool {
+		c := dialAs(t, stranger, f.path)
+		defer c.Close()
+		c.Write(openFrame(t, "alice"))
+		return len(hear(t, c)) == 2
+	})
+	if !strings.Contains(f.log.String(), "uid 65534 is turned away") {
+		t.Errorf("log %q", f.log)
+	}
+}
+
+func TestStopDuringDialogues(t *testing.T) {
+	f := serveLogins(t)
+	var waiting, judged, silent []net.Conn
+	for range 20 {
+		w, j, s := dialAs(t, os.Geteuid(), f.path), dialAs(t, os.Geteuid(), f.path), dialAs(t, os.Geteuid(), f.path)
+		for _, c := range []net.Conn{w, j} {
+			c.Write(openFrame(t, "alice"))
+			hear(t, c)
+		}
+		j.Write(answerFrame("slow"))
+		waiting, judged, silent = append(waiting, w), append(judged, j), append(silent, s)
+	}
+	time.Sleep(50 * time.Millisecond)
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := f.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	for name, want := range map[string]struct {
+		conns   []net.Conn
+		outcome wire.Outcome
+	}{
+		"waiting for a person": {waiting, wire.Unavailable},
+		"being judged":         {judged, wire.Refused},
+		"not begun":            {silent, wire.Unavailable},
+	} {
+		for _, c := range want.conns {
+			if heard := hear(t, c); verdict(heard) != want.outcome {
+				t.Errorf("%s: heard %v", name, heard)
+			}
+		}
+	}
+	if n := f.abandoned.Load(); n != 20 {
+		t.Errorf("%d abandoned", n)
+	}
+}
+
+func TestManyLoginsAtOnce(t *testing.T) {
+	f := serveLogins(t)
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range 20 {
+				c, err := net.Dial("unix", f.path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.Write(openFrame(t, "alice"))
+				hear(t, c)
+				c.Write(answerFrame("let me in"))
+				if verdict(hear(t, c)) != wire.Accepted {
+					t.Error("not accepted")
+				}
+				c.Close()
+			}
+		})
+	}
+	all.Wait()
+	eventually(t, func() bool {
+		f.gate.mu.Lock()
+		defer f.gate.mu.Unlock()
+		return f.gate.inside == 0 && f.gate.roots == 0 && len(f.gate.uids) == 0
+	})
+}
+
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for range 100 {
+		if is() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("it never happened")
+}
+
+func BenchmarkLogin(b *testing.B) {
+	var abandoned atomic.Int32
+	s := NewLogins(func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &abandoned} }, NewNames(), nil)
+	path := b.TempDir() + "/login.sock"
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	go s.Serve(l)
+	defer s.Stop(context.Background())
+	open, answer := openFrame(b, "alice"), answerFrame("let me in")
+	buf := make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Write(open)
+		c.Read(buf)
+		c.Write(answer)
+		c.Read(buf)
+		c.Close()
+	}
+}

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"os/user"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/totpd/totpd/daemon/internal/login"
+)
+
+func TestNamesOfThisHost(t *testing.T) {
+	n := NewNames()
+	if name, err := n.Canonical(t.Context(), "root"); name != "root" || err != nil {
+		t.Errorf("root: %q, %v", name, err)
+	}
+	if name, err := n.OfUID(t.Context(), 0); name != "root" || err != nil {
+		t.Errorf("uid 0: %q, %v", name, err)
+	}
+	if _, err := n.OfUID(t.Context(), 4_000_000); !errors.Is(err, login.ErrUnknownUser) {
+		t.Errorf("a uid without a name: %v", err)
+	}
+}
+
+func TestNamesThatAreNone(t *testing.T) {
+	n := NewNames()
+	n.byName = func(name string) (*user.User, error) {
+		t.Errorf("the name service was asked for %q", name)
+		return nil, errors.New("asked")
+	}
+	for _, name := range []string{
+		"", "root\x00", "root\x00alice", "ro\not", "a:b", "../etc", "\t", "\x7f", strings.Repeat("a", 10_000),
+	} {
+		if _, err := n.Canonical(t.Context(), name); !errors.Is(err, login.ErrUnknownUser) {
+			t.Errorf("%.20q: %v", name, err)
+		}
+	}
+}
+
+func TestCanonicalSpelling(t *testing.T) {
+	n := NewNames()
+	n.byName = func(string) (*user.User, error) { return &user.User{Username: "alice"}, nil }
+	if name, err := n.Canonical(t.Context(), "ALICE"); name != "alice" || err != nil {
+		t.Errorf("%q, %v", name, err)
+	}
+	n.byName = func(string) (*user.User, error) { return &user.User{Username: "a/b"}, nil }
+	if name, err := n.Canonical(t.Context(), "a"); name != "" || err == nil {
+		t.Errorf("%q, %v", name, err)
+	}
+}
+
+func TestHungNameService(t *testing.T) {
+	n := NewNames()
+	n.Patience = 50 * time.Millisecond
+	hang := make(chan struct{})
+	lookups := make(chan struct{}, 1000)
+	n.byName = func(string) (*user.User, error) {
+		lookups <- struct{}{}
+		<-hang
+		return &user.User{Username: "alice"}, nil
+	}
+	for range 100 {
+		go n.Canonical(context.Background(), "alice")
+	}
+	begun := time.Now()
+	if name, err := n.Canonical(t.Context(), "alice"); err == nil || errors.Is(err, login.ErrUnknownUser) {
+		t.Errorf("%q, %v", name, err)
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("waited %v", took)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if len(lookups) > 64 {
+		t.Errorf("%d lookups hang", len(lookups))
+	}
+	close(hang)
+	eventually(t, func() bool {
+		name, err := n.Canonical(t.Context(), "alice")
+		return name == "alice" && err == nil
+	})
+}
