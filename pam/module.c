@@ -163,7 +163,7 @@ struct login {
 static int out_of_service(const struct login *l, int rc)
 {
 	if (!l->silent)
-		(void)converse(l->pamh, PAM_ERROR_MSG, "One-time codes can't be checked right now. Please tell your administrator.", NULL);
+		(void)converse(l->pamh, PAM_ERROR_MSG, "codes can't be checked right now: try again later, or tell your administrator", NULL);
 	return rc;
 }
 
