@@ -59,7 +59,8 @@ build/locker: packaging/world/locker/locker.c | build-needs
 .PHONY: world
 world: build build/locker | demo-needs
 	@rm -rf $(STAGE)
-	@$(MAKE) --no-print-directory -s install DESTDIR=$(STAGE)
+	@$(MAKE) --no-print-directory -s install DESTDIR=$(STAGE) PREFIX=/usr >/dev/null
+	@install -m 0755 build/locker $(STAGE)/usr/libexec/totpd/locker
 	@if [ "$$(id -u)" = 0 ]; then packaging/world/debs.sh >/dev/null; fi
 
 .PHONY: demo

@@ -16,7 +16,7 @@ const config = "[login]\ntries = 1\n"
 func inWorld(w *world.World, hold bool) int {
 	fmt.Println("A throwaway world: private mounts and processes, /etc, /var and /usr overlaid in memory.")
 	fmt.Println("Nothing of this machine changes.")
-	s := &site{story: newStory(), terms: w.Terminals, photos: world.LogDir}
+	s := &site{story: newStory(), terms: w.Terminals, photos: "/tmp", log: func() string { return world.Log("totpd") }}
 	var sshd *world.Server
 	s.step("a user is made: alice, with a password", func() (err error) {
 		s.user, err = w.AddPerson("alice")

@@ -46,10 +46,14 @@ func Enter(o Options) (*World, error) {
 	if rmErr := os.RemoveAll(dir); rmErr != nil {
 		fmt.Fprintln(os.Stderr, "world:", rmErr)
 	}
+	forbidden := code == exitForbidden && len(reason) > 0
+	if err == nil && !forbidden && o.Afterwards != nil {
+		code = o.Afterwards(code)
+	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: new namespaces: %w", ErrForbidden, err)
-	case code == exitForbidden && len(reason) > 0:
+	case forbidden:
 		return nil, fmt.Errorf("%w: %s", ErrForbidden, reason)
 	}
 	os.Exit(code)

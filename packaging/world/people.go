@@ -34,6 +34,7 @@ func settle(name string) error {
 		{"/etc/sudoers", "Defaults env_reset, timestamp_timeout=0\nroot ALL=(ALL) ALL\n", 0o440},
 		{"/var/log/lastlog", "", 0o644},
 		{"/var/log/wtmp", "", 0o644},
+		{"/var/log/btmp", "", 0o600},
 		{"/run/utmp", "", 0o644},
 	}
 	for _, f := range files {
@@ -110,10 +111,8 @@ func (w *World) AddPerson(name string) (Person, error) {
 		return Person{}, err
 	}
 	p := Person{Name: name, Password: strings.ToLower(rand.Text()[:12])}
-	cmd := exec.Command("chpasswd")
-	cmd.Stdin = strings.NewReader(p.Name + ":" + p.Password + "\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return Person{}, fmt.Errorf("chpasswd: %w: %s", err, out)
+	if _, err := runWithInput(p.Name+":"+p.Password+"\n", "chpasswd"); err != nil {
+		return Person{}, err
 	}
 	// No message of the day, nothing of the skeleton: what a terminal shows is then the story's alone.
 	return p, WriteFile("/home/"+name+"/.hushlogin", "", 0o644)
@@ -128,8 +127,12 @@ func addSystemUser(name string) error {
 }
 
 // run runs a command of the machine to its end and returns what it printed.
-func run(name string, arg ...string) (string, error) {
-	out, err := exec.Command(name, arg...).CombinedOutput()
+func run(name string, arg ...string) (string, error) { return runWithInput("", name, arg...) }
+
+func runWithInput(input, name string, arg ...string) (string, error) {
+	cmd := exec.Command(name, arg...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("%s: %w: %s", filepath.Base(name), err, strings.TrimSpace(string(out)))
 	}

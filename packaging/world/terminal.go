@@ -65,7 +65,8 @@ func (s *Terminals) Open(name string, argv ...string) (*Terminal, error) {
 func (s *Terminals) Screens(last int) string {
 	var b strings.Builder
 	for _, t := range s.open[max(0, len(s.open)-last):] {
-		fmt.Fprintf(&b, "--- screen of the terminal %q\n%s\n", t.name, t.Screen())
+		screen := regexp.MustCompile(`\n{3,}`).ReplaceAllString(t.Screen(), "\n\n")
+		fmt.Fprintf(&b, "--- screen of the terminal %q\n%s\n", t.name, screen)
 	}
 	return b.String()
 }

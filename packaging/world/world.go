@@ -31,6 +31,7 @@ const (
 	runDir     = "/run/world"     // sockets and settings of the world itself
 	Totpctl    = "/usr/bin/totpctl"
 	Totpd      = "/usr/libexec/totpd/totpd"
+	Locker     = "/usr/libexec/totpd/locker" // see locker/locker.c; no part of totpd
 	ConfigFile = "/etc/totpd/totpd.toml"
 	LoginSock  = "/run/totpd/login.sock"
 	CtlSock    = "/run/totpd/control.sock"
@@ -41,6 +42,9 @@ type Options struct {
 	Top     string // the source tree; build/stage and build/debs are below it
 	Name    string // the host name inside
 	Network bool   // the machine's network; false: a loopback interface of its own, and nothing else
+	// Afterwards, in the first run, sees the exit status once the world is gone and returns the one to
+	// exit with. Nil: the same.
+	Afterwards func(status int) int
 }
 
 // World is what a program has entered.
