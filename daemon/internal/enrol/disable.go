@@ -12,16 +12,17 @@ import (
 )
 
 // Disable takes the user's second factor away, with a pending enrolment and all failures, of codes
-// and of passwords: it is how root helps a user who is locked.
+// and of passwords: it is how root helps a user who is locked. A record that can't be read goes too.
 func (s *Service) Disable(ctx context.Context, user string) error {
 	r := s.report(ctx, audit.Disable, "disable", user)
-	err := s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
-		if acc.Empty() {
-			return acc, errNotEnrolled
-		}
-		return account.Account{User: acc.User}, nil
-	})
+	acc, _, err := s.store.Get(ctx, user)
+	if err == nil && acc.Empty() {
+		return r.refuse(errNotEnrolled)
+	}
 	if err != nil {
+		r.event.Detail = err.Error()
+	}
+	if err := s.store.Delete(ctx, user); err != nil {
 		return r.refuse(err)
 	}
 	r.done(audit.Done, "")

@@ -25,6 +25,8 @@ import (
 type Store interface {
 	Get(ctx context.Context, user string) (account.Account, bool, error)
 	Update(ctx context.Context, user string, change func(account.Account) (account.Account, error)) error
+	// Delete removes what is stored for user, also what can't be read.
+	Delete(ctx context.Context, user string) error
 }
 
 // Key seals and opens secrets.

@@ -1,0 +1,180 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/store"
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+// Every state meets every message; what isn't in the table ends the login, refused.
+func TestEveryStateMeetsEveryMessage(t *testing.T) {
+	legal := map[string]wire.Outcome{
+		"0 0": 0,             // begun, open: asked
+		"1 1": wire.Accepted, // asked, answer
+		"0 2": 0, "1 2": 0,   // abandoned
+	}
+	for st := begun; st <= ended; st++ {
+		for m := openMessage; m < messages; m++ {
+			w := newWorld()
+			d := w.begin("alice")
+			switch st {
+			case asked:
+				d.Open(context.Background())
+			case ended:
+				d.Abandon()
+			}
+			before := len(w.events.all)
+			step := d.dispatch(context.Background(), m, []byte(w.code(t)))
+			got := read(t, step)
+			want, ok := legal[fmt.Sprint(int(st), " ", int(m))]
+			switch {
+			case st == ended:
+				if !step.Done || len(step.Frames) != 0 || len(w.events.all) != before {
+					t.Errorf("after the end, message %d: %+v", m, got)
+				}
+			case ok:
+				if got.verdict != want {
+					t.Errorf("state %d, message %d: %+v", st, m, got)
+				}
+			default:
+				if e := w.last(t, before+1); got.verdict != wire.Refused || e.Reason != "out_of_order" {
+					t.Errorf("state %d, message %d: %+v, %+v", st, m, got, e)
+				}
+			}
+		}
+	}
+}
+
+// A handler that accepts where its row doesn't allow it lets nobody in.
+func TestOnlyAnAnswerMayAccept(t *testing.T) {
+	for i, r := range table {
+		if r.mayAccept != (r.message == answerMessage && r.state == asked) {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+	saved := table
+	t.Cleanup(func() { table = saved })
+	table = []row{{begun, openMessage, func(*Dialogue, context.Context, []byte) decision {
+		return decision{result: audit.Accepted}
+	}, once, false}}
+	w := newWorld()
+	if got := w.login(t, "alice"); got.verdict != wire.Unavailable {
+		t.Errorf("%+v", got)
+	}
+	if e := w.last(t, 1); e.Reason != "accepted_without_answer" {
+		t.Errorf("%+v", e)
+	}
+	table[0].handle = func(*Dialogue, context.Context, []byte) decision { return decision{result: "surprise"} }
+	if got := newWorld().login(t, "alice"); got.verdict != wire.Unavailable {
+		t.Errorf("an unknown result: %+v", got)
+	}
+}
+
+func TestNoMoreAnswersThanTries(t *testing.T) {
+	for _, tries := range []int{-1, 0, 1, 2} {
+		w := newWorld()
+		w.cfg.Tries = tries
+		d := w.begin("alice")
+		got := read(t, d.Open(context.Background()))
+		answers := 0
+		for !got.done {
+			answers++
+			got = read(t, d.Answer(context.Background(), nil))
+		}
+		if got.verdict != wire.Refused || answers != max(tries, 1) {
+			t.Errorf("%d tries: %d answers, %+v", tries, answers, got)
+		}
+		if got := read(t, d.Answer(context.Background(), []byte(w.code(t)))); got.verdict != 0 || !got.done {
+			t.Errorf("%d tries: after the verdict %+v", tries, got)
+		}
+		if tries < 1 && w.login(t, "alice", w.code(t)).verdict != wire.Refused {
+			t.Errorf("%d tries let a right code in", tries)
+		}
+	}
+}
+
+func TestAbandoned(t *testing.T) {
+	w := newWorld()
+	w.begin("alice").Abandon()
+	if e := w.last(t, 1); e.Result != audit.Abandoned || e.User != "alice" || e.Reason != "before_open" {
+		t.Errorf("%+v", e)
+	}
+	d := w.begin("alice")
+	d.Open(context.Background())
+	d.Abandon()
+	d.Abandon()
+	if e := w.last(t, 2); e.Result != audit.Abandoned || e.Reason != "before_answer" {
+		t.Errorf("%+v", e)
+	}
+	if w.store.writes != 0 {
+		t.Error("something was written")
+	}
+}
+
+// Many logins with one code give one acceptance, in memory and on the real store.
+func TestRaceOfLoginsWithOneCode(t *testing.T) {
+	disk, err := store.Open(filepath.Join(t.TempDir(), "totpd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { disk.Close() })
+	alice := account.Account{User: "alice", Devices: []account.Device{device("alice")}}
+	err = disk.Update(context.Background(), "alice", func(account.Account) (account.Account, error) { return alice, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Store{"memory": newWorld().store, "disk": disk} {
+		w := newWorld()
+		w.Service.store = s
+		code := w.code(t)
+		if n := w.atOnce(t, 32, code); n != 1 {
+			t.Errorf("%s: one code was accepted %d times", name, n)
+		}
+	}
+}
+
+// Guesses made at the same time gain nothing: no more are judged than one after the other.
+func TestRaceOfGuesses(t *testing.T) {
+	w := newWorld()
+	w.cfg.Tries = 1
+	if n := w.atOnce(t, 64, w.wrong(t)); n != 0 {
+		t.Fatalf("%d wrong codes were accepted", n)
+	}
+	if n := w.store.accounts["alice"].Codes.Failures; n != 3 {
+		t.Errorf("%d guesses were judged at once, want 3", n)
+	}
+}
+
+// atOnce answers n dialogues, all asked before, at the same time. It returns how many were accepted.
+func (w *world) atOnce(t *testing.T, n int, code string) int {
+	t.Helper()
+	var wait sync.WaitGroup
+	steps := make([]Step, n)
+	start := make(chan struct{})
+	for i := range n {
+		d := w.begin("alice")
+		if got := read(t, d.Open(context.Background())); len(got.asks) != 1 {
+			t.Fatalf("not asked: %+v", got)
+		}
+		wait.Go(func() {
+			<-start
+			steps[i] = d.Answer(context.Background(), []byte(code))
+		})
+	}
+	close(start)
+	wait.Wait()
+	accepted := 0
+	for _, s := range steps {
+		if read(t, s).verdict == wire.Accepted {
+			accepted++
+		}
+	}
+	return accepted
+}
