@@ -149,7 +149,7 @@ func use(tb testing.TB, s *Store, user string, step int64) {
 		if len(d.Used) > account.UsedMax {
 			d.Used = d.Used[len(d.Used)-account.UsedMax:]
 		}
-		d.LastUsed = time.Unix(1_700_000_000+step, 0).UTC()
+		d.LastUsed = time.Unix(1_700_000_000+step%1_000_000, 0).UTC()
 		return a, nil
 	})
 	if err != nil {

@@ -23,10 +23,13 @@ type checkpointer struct {
 	due  chan struct{}
 	// lagging is sent to when updates come faster than checkpoints: the writer must pause.
 	lagging chan struct{}
+	stopped chan struct{}
 }
 
 func newCheckpointer(path string) *checkpointer {
-	return &checkpointer{path: path, due: make(chan struct{}, 1), lagging: make(chan struct{}, 1)}
+	return &checkpointer{
+		path: path, due: make(chan struct{}, 1), lagging: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
 }
 
 // request asks for a checkpoint soon. It never blocks.
@@ -37,9 +40,14 @@ func (c *checkpointer) request() {
 	}
 }
 
-func (c *checkpointer) stop() { close(c.due) }
+// stop returns when the last checkpoint is done and the connection is closed.
+func (c *checkpointer) stop() {
+	close(c.due)
+	<-c.stopped
+}
 
 func (c *checkpointer) run() {
+	defer close(c.stopped)
 	db := connect(c.path, "rw", "PRAGMA cache_size=-64")
 	defer db.Close()
 	db.SetMaxOpenConns(1)

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/totpd/totpd/daemon/internal/account"
 )
@@ -43,7 +42,7 @@ type Store struct {
 
 	queue       queue
 	checkpoints *checkpointer
-	finished    sync.WaitGroup
+	written     chan struct{} // closed when the writer has ended
 }
 
 // Open opens the store at path and makes it where there is no file yet, in a directory that must
@@ -58,7 +57,7 @@ func Open(path string) (*Store, error) {
 }
 
 func open(path string) (_ *Store, err error) {
-	s := &Store{queue: newQueue()}
+	s := &Store{queue: newQueue(), written: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.closeFiles()
@@ -90,8 +89,8 @@ func open(path string) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	s.checkpoints = newCheckpointer(s.path)
-	s.finished.Go(s.checkpoints.run)
-	s.finished.Go(func() { s.write(w) })
+	go s.checkpoints.run()
+	go s.write(w)
 	return s, nil
 }
 
@@ -114,7 +113,7 @@ func (s *Store) Close() error {
 	if !s.queue.close() {
 		return nil
 	}
-	s.finished.Wait()
+	<-s.written
 	return s.closeFiles()
 }
 
@@ -130,10 +129,14 @@ func (s *Store) closeFiles() error {
 }
 
 // Get returns the account of user as the last finished Update left it, and whether one is stored;
-// else a zero account with User set.
+// else a zero account with User set. A read that has begun is not interrupted when ctx ends: that
+// would cost every login a goroutine, half as much again as the read.
 func (s *Store) Get(ctx context.Context, user string) (account.Account, bool, error) {
 	none := account.Account{User: user}
 	if err := account.ValidUser(user); err != nil {
+		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
+	}
+	if err := ctx.Err(); err != nil {
 		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
 	}
 	a, found, err := scanAccount(user, s.readRecord.QueryRowContext(context.Background(), user))

@@ -23,12 +23,21 @@ type writer struct {
 	db   *sql.DB
 	conn *sql.Conn
 
-	begin, commit, rollback *sql.Stmt
-	readRecord              *sql.Stmt
-	putRecord, deleteRecord *sql.Stmt
-	putMeta                 *sql.Stmt
-	changed                 int   // records, in this commit
-	failed                  error // of the database, in this commit: it can't be finished
+	begin, commit, rollback             *sql.Stmt
+	readRecord, putRecord, deleteRecord *sql.Stmt
+	putMeta                             *sql.Stmt
+
+	changed int   // records, in this commit
+	failed  error // of the database, in this commit: it can't be finished
+}
+
+// statements lists what is prepared.
+func (w *writer) statements() map[**sql.Stmt]string {
+	return map[**sql.Stmt]string{
+		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK",
+		&w.readRecord: selectRecord, &w.putRecord: putRecord, &w.deleteRecord: deleteRecord,
+		&w.putMeta: putMeta,
+	}
 }
 
 func openWriter(path string) (_ *writer, err error) {
@@ -48,22 +57,22 @@ func openWriter(path string) (_ *writer, err error) {
 	if w.conn, err = w.db.Conn(context.Background()); err != nil {
 		return nil, err
 	}
-	for _, p := range []struct {
-		stmt **sql.Stmt
-		text string
-	}{
-		{&w.begin, "BEGIN IMMEDIATE"}, {&w.commit, "COMMIT"}, {&w.rollback, "ROLLBACK"},
-		{&w.readRecord, selectRecord}, {&w.putRecord, putRecord}, {&w.deleteRecord, deleteRecord},
-		{&w.putMeta, putMeta},
-	} {
-		if *p.stmt, err = w.conn.PrepareContext(context.Background(), p.text); err != nil {
+	for stmt, text := range w.statements() {
+		if *stmt, err = w.conn.PrepareContext(context.Background(), text); err != nil {
 			return nil, err
 		}
 	}
 	return w, nil
 }
 
+// close ends the connection. database/sql doesn't close the statements of a sql.Conn, and SQLite
+// keeps a connection, and its locks, for as long as it has statements.
 func (w *writer) close() {
+	for stmt := range w.statements() {
+		if *stmt != nil {
+			(*stmt).Close()
+		}
+	}
 	if w.conn != nil {
 		w.conn.Close()
 	}
@@ -72,6 +81,7 @@ func (w *writer) close() {
 
 // write is the writer's goroutine: it commits what waits, until the queue is closed and empty.
 func (s *Store) write(w *writer) {
+	defer close(s.written)
 	var batch []*update
 	var open bool
 	written := 0 // records since the last checkpoint was asked for
@@ -97,8 +107,7 @@ func (s *Store) write(w *writer) {
 		}
 	}
 	s.checkpoints.stop()
-	// Readers first: the last one to close folds the log into the database and removes it, which a
-	// connection that only reads can't.
+	// The others first: the last one to close folds the log into the database and removes it.
 	s.read.Close()
 	if w != nil {
 		w.close()
