@@ -1,0 +1,447 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/enrol"
+	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/seal"
+	"github.com/totpd/totpd/daemon/internal/store"
+	"github.com/totpd/totpd/daemon/internal/throttle"
+)
+
+// api is a management API over a real store, with a clock and a password check of the test's.
+type api struct {
+	*Control
+	path  string
+	store *store.Store
+	log   *lines
+
+	mu    sync.Mutex
+	now   time.Time
+	check func(user, password string) (password.Answer, error)
+	asked int
+}
+
+func serveControl(t *testing.T) *api {
+	t.Helper()
+	dir := t.TempDir()
+	a := &api{log: &lines{}, now: time.Now()}
+	var err error
+	if a.store, err = store.Open(filepath.Join(dir, "totpd.db")); err != nil {
+		t.Fatal(err)
+	}
+	key, err := seal.LoadOrCreate(filepath.Join(dir, "totpd.key"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.check = func(_, p string) (password.Answer, error) {
+		if p == "right" {
+			return password.Answer{Verdict: password.Right}, nil
+		}
+		return password.Answer{Verdict: password.Wrong, Reason: "authentication"}, nil
+	}
+	limits := throttle.Limits{Free: 3, FirstWait: 5 * time.Second, LongestWait: 900 * time.Second, Lock: 100}
+	events := audit.New(a.log)
+	enrolment := enrol.New(a.store, key, enrol.Config{
+		Host: "host", Digits: 6, Period: 30, Algorithm: account.SHA1, Skew: 1, Limits: limits,
+	}, a.clock, events)
+	a.Control = NewControl(Parts{
+		Version: "test", Accounts: a.store, Names: NewNames(), Password: a.ask, Audit: events,
+		Log: a.log.logger(), Clock: a.clock,
+		Settings: func() (Enrolment, throttle.Limits) { return enrolment, limits },
+	})
+	l, path := listenAt(t, "control.sock")
+	a.path = path
+	served := make(chan error, 1)
+	go func() { served <- a.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := errors.Join(a.Stop(ctx), <-served, a.store.Close()); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return a
+}
+
+func (a *api) clock() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now
+}
+
+func (a *api) pass(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = a.now.Add(d)
+}
+
+func (a *api) ask(_ context.Context, user string, secret []byte) (password.Answer, error) {
+	a.mu.Lock()
+	a.asked++
+	check := a.check
+	a.mu.Unlock()
+	return check(user, string(secret))
+}
+
+// post asks as the user uid. It returns the HTTP status, and the error if it is none of 200.
+func (a *api) post(t *testing.T, uid int, verb control.Verb, request, result any) (int, *control.Error) {
+	t.Helper()
+	body, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.raw(t, uid, "POST", "/v1/"+string(verb), body, result)
+}
+
+func (a *api) raw(t *testing.T, uid int, method, path string, body []byte, result any) (int, *control.Error) {
+	t.Helper()
+	conn := dialAs(t, uid, a.path)
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://totpd"+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.Header.Get("Content-Type") != "application/json" {
+		t.Fatalf("%s %s: %q, %v", method, path, text, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		e := &control.Error{}
+		if err := json.Unmarshal(text, e); err != nil || e.Code == "" || e.Message == "" {
+			t.Fatalf("%s %s: HTTP %d with %q", method, path, resp.StatusCode, text)
+		}
+		return resp.StatusCode, e
+	}
+	if result != nil {
+		if err := json.Unmarshal(text, result); err != nil {
+			t.Fatalf("%s %s: %q: %v", method, path, text, err)
+		}
+	}
+	return resp.StatusCode, nil
+}
+
+// expect wants an error with this code, and a journal line with its reference.
+func (a *api) expect(t *testing.T, what string, want control.ErrorCode, e *control.Error) {
+	t.Helper()
+	switch {
+	case e == nil:
+		t.Errorf("%s: allowed, want %s", what, want)
+	case e.Code != want:
+		t.Errorf("%s: %s (%s), want %s", what, e.Code, e.Message, want)
+	case want != control.ErrBadRequest && (e.Reference == "" || !strings.Contains(a.log.String(), e.Reference)):
+		t.Errorf("%s: no journal line for %q", what, e.Reference)
+	}
+}
+
+// TestWhoMayAsk needs root, to ask as somebody else: uid 65534, who is called nobody. Every verb is
+// here with everybody that it denies.
+func TestWhoMayAsk(t *testing.T) {
+	a := serveControl(t)
+	const uri = "otpauth://totp/x?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	for _, tt := range []struct {
+		verb    control.Verb
+		request any
+		uid     int
+		want    control.ErrorCode
+	}{
+		{control.VerbVersion, control.Nothing{}, stranger, ""},
+		{control.VerbStatus, control.StatusRequest{}, stranger, ""},
+		{control.VerbStatus, control.StatusRequest{User: "nobody"}, stranger, ""},
+		{control.VerbStatus, control.StatusRequest{User: "root"}, stranger, control.ErrNotAllowed},
+		{control.VerbStatus, control.StatusRequest{User: "no such user"}, stranger, control.ErrNotAllowed},
+		{control.VerbStatus, control.StatusRequest{User: "nobody\x00"}, stranger, control.ErrNotAllowed},
+		{control.VerbStatus, control.StatusRequest{}, 4000000, control.ErrNotAllowed},
+		{control.VerbStatus, control.StatusRequest{User: "nobody"}, 4000000, control.ErrNotAllowed},
+		{control.VerbStatus, control.StatusRequest{User: "nobody"}, 0, ""},
+		{control.VerbStatus, control.StatusRequest{User: "no such user"}, 0, control.ErrUnknownUser},
+		{control.VerbUsers, control.UsersRequest{}, stranger, control.ErrNotAllowed},
+		{control.VerbUsers, control.UsersRequest{}, 0, ""},
+		{control.VerbEnrol, control.EnrolRequest{User: "root", Password: "right"}, stranger, control.ErrNotAllowed},
+		{control.VerbEnrol, control.EnrolRequest{User: "nobody", Password: "right"}, 0, control.ErrNotAllowed},
+		{control.VerbConfirm, control.ConfirmRequest{User: "root", Code: "123456"}, stranger, control.ErrNotAllowed},
+		{control.VerbConfirm, control.ConfirmRequest{User: "nobody", Code: "123456"}, 0, control.ErrNotAllowed},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri}, stranger, control.ErrNotAllowed},
+		{control.VerbSet, control.SetRequest{User: "no such user", URI: uri}, 0, control.ErrUnknownUser},
+		{control.VerbSet, control.SetRequest{URI: uri}, 0, control.ErrBadRequest},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: "https://x"}, 0, control.ErrBadURI},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri}, 0, ""},
+		{control.VerbDisable, control.DisableRequest{User: "root", Password: "right", Code: "1"}, stranger, control.ErrNotAllowed},
+		{control.VerbDisable, control.DisableRequest{}, stranger, control.ErrBadRequest}, // no password
+		{control.VerbDisable, control.DisableRequest{Password: "right"}, stranger, control.ErrWrongCode},
+		{control.VerbDisable, control.DisableRequest{User: "nobody"}, 0, ""},
+		{control.VerbDisable, control.DisableRequest{User: "nobody"}, 0, control.ErrNotEnrolled},
+		{"anything", control.Nothing{}, 0, control.ErrBadRequest},
+		{"", control.Nothing{}, 0, control.ErrBadRequest},
+	} {
+		_, e := a.post(t, tt.uid, tt.verb, tt.request, nil)
+		what := string(tt.verb) + " by uid " + audit.UID(uint32(tt.uid))
+		if tt.want == "" {
+			if e != nil {
+				t.Errorf("%s: %s: %s", what, e.Code, e.Message)
+			}
+			continue
+		}
+		a.expect(t, what, tt.want, e)
+	}
+}
+
+func TestVerbsAllHaveAnOwner(t *testing.T) {
+	for _, name := range []control.Verb{
+		control.VerbVersion, control.VerbStatus, control.VerbUsers, control.VerbEnrol, control.VerbConfirm,
+		control.VerbSet, control.VerbDisable,
+	} {
+		if v, ok := verbs[name]; !ok || v.who == 0 {
+			t.Errorf("%s is in no table", name)
+		}
+		if kinds[name] == "" {
+			t.Errorf("%s has no kind of event", name)
+		}
+	}
+}
+
+// TestOwnSecondFactor needs root, to be uid 65534.
+func TestOwnSecondFactor(t *testing.T) {
+	a := serveControl(t)
+	_, e := a.post(t, stranger, control.VerbEnrol, control.EnrolRequest{Password: "wrong"}, nil)
+	a.expect(t, "wrong password", control.ErrWrongPassword, e)
+	var enrolment control.Enrolment
+	if _, e := a.post(t, stranger, control.VerbEnrol, control.EnrolRequest{Password: "right"}, &enrolment); e != nil {
+		t.Fatal(e)
+	}
+	code := func() control.Secret {
+		key, err := otp.NewKeyFromURL(string(enrolment.URI))
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := totp.GenerateCode(key.Secret(), a.clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return control.Secret(code)
+	}
+	var confirmation control.Confirmation
+	if _, e := a.post(t, stranger, control.VerbConfirm, control.ConfirmRequest{Code: code()}, &confirmation); e != nil || confirmation.Outcome != control.Confirmed {
+		t.Fatalf("%+v, %v", confirmation, e)
+	}
+	var users control.Users
+	if _, e := a.post(t, 0, control.VerbUsers, control.UsersRequest{}, &users); e != nil || len(users.Users) != 1 || !users.Users[0].Enrolled || users.More {
+		t.Errorf("%+v, %v", users, e)
+	}
+	a.pass(time.Minute)
+	_, e = a.post(t, stranger, control.VerbDisable, control.DisableRequest{Password: "wrong", Code: code()}, nil)
+	a.expect(t, "right code, wrong password", control.ErrWrongPassword, e)
+	_, e = a.post(t, stranger, control.VerbDisable, control.DisableRequest{Password: "right", Code: "000000"}, nil)
+	a.expect(t, "right password, wrong code", control.ErrWrongCode, e)
+	if _, e := a.post(t, stranger, control.VerbDisable, control.DisableRequest{Password: "right", Code: code()}, nil); e != nil {
+		t.Fatal(e)
+	}
+	for _, secret := range []string{string(enrolment.Secret), "right\"", string(code())} {
+		if strings.Contains(a.log.String(), secret) {
+			t.Errorf("a secret is in the journal:\n%s", a.log)
+		}
+	}
+}
+
+// TestPasswordsAreThrottled needs root, to be uid 65534.
+func TestPasswordsAreThrottled(t *testing.T) {
+	a := serveControl(t)
+	enrol := func(p control.Secret) *control.Error {
+		_, e := a.post(t, stranger, control.VerbEnrol, control.EnrolRequest{Password: p}, nil)
+		return e
+	}
+	for range 3 {
+		a.expect(t, "free", control.ErrWrongPassword, enrol("wrong"))
+	}
+	asked := a.asked
+	e := enrol("right")
+	a.expect(t, "wait", control.ErrWait, e)
+	if e.RetryAfter != 5 || a.asked != asked {
+		t.Errorf("retry after %d s, asked %d times", e.RetryAfter, a.asked-asked)
+	}
+	a.pass(5 * time.Second)
+	a.expect(t, "after the wait", control.ErrWrongPassword, enrol("wrong"))
+	a.expect(t, "right away", control.ErrWait, enrol("right"))
+	a.pass(10 * time.Second)
+	if e := enrol("right"); e != nil {
+		t.Fatal(e)
+	}
+	acc, _, err := a.store.Get(t.Context(), "nobody")
+	if err != nil || acc.Password != (account.Attempts{}) {
+		t.Errorf("after the right one: %+v, %v", acc.Password, err)
+	}
+	for range 200 {
+		a.pass(time.Hour)
+		if e = enrol("wrong"); e.Code != control.ErrWrongPassword {
+			break
+		}
+	}
+	a.expect(t, "after 100", control.ErrLocked, e)
+	a.expect(t, "locked", control.ErrLocked, enrol("right"))
+	if _, e := a.post(t, 0, control.VerbDisable, control.DisableRequest{User: "nobody"}, nil); e != nil {
+		t.Errorf("root can't help: %v", e)
+	}
+	if e := enrol("right"); e != nil {
+		t.Errorf("root didn't help: %v", e)
+	}
+}
+
+// TestGuessesAtOnce needs root, to be uid 65534: guesses made at the same time gain nothing.
+func TestGuessesAtOnce(t *testing.T) {
+	a := serveControl(t)
+	a.check = func(string, string) (password.Answer, error) {
+		time.Sleep(100 * time.Millisecond)
+		return password.Answer{Verdict: password.Wrong}, nil
+	}
+	body, _ := json.Marshal(control.EnrolRequest{Password: "wrong"})
+	var conns []net.Conn
+	for range 12 {
+		conns = append(conns, dialAs(t, stranger, a.path))
+	}
+	var all sync.WaitGroup
+	for _, c := range conns {
+		all.Go(func() {
+			req, _ := http.NewRequest("POST", "http://totpd/v1/enrol", bytes.NewReader(body))
+			req.Close = true
+			req.Write(c)
+			io.ReadAll(c)
+		})
+	}
+	all.Wait()
+	if a.asked > 3 {
+		t.Errorf("%d guesses were judged", a.asked)
+	}
+}
+
+// TestBrokenPasswordCheck needs root, to be uid 65534.
+func TestBrokenPasswordCheck(t *testing.T) {
+	a := serveControl(t)
+	failures := func(err error) int {
+		a.check = func(string, string) (password.Answer, error) { return password.Answer{}, err }
+		_, e := a.post(t, stranger, control.VerbEnrol, control.EnrolRequest{Password: "x"}, nil)
+		a.expect(t, err.Error(), control.ErrUnavailable, e)
+		acc, _, err := a.store.Get(t.Context(), "nobody")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return acc.Password.Failures
+	}
+	if n := failures(password.ErrNotAsked); n != 0 {
+		t.Errorf("never asked, and %d failures", n)
+	}
+	if n := failures(errors.New("cut off")); n != 1 {
+		t.Errorf("perhaps judged, and %d failures", n)
+	}
+	if n := failures(password.ErrNotAsked); n != 1 {
+		t.Errorf("one before, and %d failures", n)
+	}
+	if !strings.Contains(a.log.String(), "cut off") {
+		t.Errorf("the cause is not in the journal:\n%s", a.log)
+	}
+}
+
+func TestStrictRequests(t *testing.T) {
+	a := serveControl(t)
+	for _, tt := range []struct{ method, path, body, want string }{
+		{"POST", "/v1/status", ``, "byte 0: ends too early"},
+		{"POST", "/v1/status", `{"user":"root"`, "ends too early"},
+		{"POST", "/v1/status", `{"usr":"root"}`, `unknown field "usr"`},
+		{"POST", "/v1/status", `{"user":"root"} {}`, "byte 17: something follows"},
+		{"POST", "/v1/status", `{"user":["hunter2"]}`, `"user" has the wrong type`},
+		{"POST", "/v1/status", `["hunter2"]`, "byte"},
+		{"POST", "/v1/status", `hunter2`, "byte 1: not JSON"},
+		{"POST", "/v1/enrol", `{"password":12345678}`, `"password" has the wrong type`},
+		{"POST", "/v1/enrol", `{"password":"hunter2\u0000"}`, "NUL"},
+		{"POST", "/v1/enrol", `{"password":""}`, "password has 1 to"},
+		{"POST", "/v1/enrol", `{"password":"` + strings.Repeat("x", 2000) + `"}`, "password has 1 to"},
+		{"POST", "/v1/status", `{"user":"` + strings.Repeat("x", 70_000) + `"}`, "at most 65536 bytes"},
+		{"GET", "/v1/status", `{}`, "instead of POST"},
+		{"POST", "/v1/status/", `{}`, "no such request"},
+		{"POST", "/v2/status", `{}`, "no such request"},
+		{"POST", "/", `{}`, "no such request"},
+		{"POST", "//v1/status", `{}`, "no such request"},
+		{"POST", "/v1/../v1/status", `{}`, "no such request"},
+	} {
+		status, e := a.raw(t, 0, tt.method, tt.path, []byte(tt.body), nil)
+		if e == nil || e.Code != control.ErrBadRequest || status != http.StatusBadRequest || !strings.Contains(e.Message, tt.want) {
+			t.Errorf("%s %s %.40s: %d, %v", tt.method, tt.path, tt.body, status, e)
+		}
+	}
+	if strings.Contains(a.log.String(), "hunter2") || strings.Contains(a.log.String(), "12345678") {
+		t.Errorf("a request is quoted:\n%s", a.log)
+	}
+}
+
+// Root can take the second factor from a user who is gone from the host.
+func TestGoneUser(t *testing.T) {
+	a := serveControl(t)
+	err := a.store.Update(t.Context(), "gone", func(acc account.Account) (account.Account, error) {
+		acc.Codes.Failures, acc.Codes.Last = 100, time.Now()
+		return acc, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var status control.Account
+	if _, e := a.post(t, 0, control.VerbStatus, control.StatusRequest{User: "gone"}, &status); e != nil || !status.Locked {
+		t.Errorf("%+v, %v", status, e)
+	}
+	if _, e := a.post(t, 0, control.VerbDisable, control.DisableRequest{User: "gone"}, nil); e != nil {
+		t.Error(e)
+	}
+}
+
+func TestSilentControlClient(t *testing.T) {
+	t.Parallel()
+	a := serveControl(t)
+	c := dialAs(t, 0, a.path)
+	io.WriteString(c, "POST /v1/status HTTP/1.1\r\nHost: ")
+	c.SetReadDeadline(time.Now().Add(8 * time.Second))
+	if _, err := io.ReadAll(c); err != nil {
+		t.Errorf("held for longer than 8 s: %v", err)
+	}
+}
+
+func TestLimitedLog(t *testing.T) {
+	out := &lines{}
+	l := newLimitedLog(out.logger())
+	now := time.Now()
+	l.now = func() time.Time { return now }
+	for range 1000 {
+		l.Printf("line")
+	}
+	if n := strings.Count(out.String(), "\n"); n != burst {
+		t.Errorf("%d lines", n)
+	}
+	now = now.Add(2 * time.Second)
+	l.Printf("later")
+	if !strings.HasSuffix(out.String(), "980 lines like the following were left out\nlater\n") {
+		t.Errorf("%q", out)
+	}
+}
