@@ -80,8 +80,10 @@ func serve(o options, cfg config.Config) error {
 	syscall.Umask(0o077)
 	// Without this, Go ends the process when journald, at the other end of standard error, is restarted.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	// Two channels: one that is full of SIGHUP would lose a SIGTERM.
+	hangUp, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
 
 	d, err := start(context.Background(), o.config, cfg, newLog())
 	if err != nil {
@@ -92,12 +94,11 @@ func serve(o options, cfg config.Config) error {
 	d.ready()
 	for {
 		select {
-		case s := <-signals:
-			if s != syscall.SIGHUP {
-				d.log.Printf("%v: stopping", s)
-				return d.stop()
-			}
+		case <-hangUp:
 			d.reload()
+		case s := <-end:
+			d.log.Printf("%v: stopping", s)
+			return d.stop()
 		case err := <-failed:
 			return errors.Join(err, d.stop())
 		}

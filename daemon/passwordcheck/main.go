@@ -70,8 +70,11 @@ func run(pamDir string) error {
 	answer := check(pamDir, q)
 	clear(buf)
 	conn.SetWriteDeadline(time.Now().Add(readTime))
-	_, err = conn.Write(password.AppendAnswer(nil, answer))
-	return err
+	if _, err = conn.Write(password.AppendAnswer(nil, answer)); err != nil {
+		return err
+	}
+	// The end of the answer, also when a process that a PAM module left behind holds the socket.
+	return conn.CloseWrite()
 }
 
 // private keeps the memory of this process out of core dumps and away from debuggers.
@@ -87,12 +90,13 @@ func private() error {
 
 // takeStdin returns the socket that is the standard input, and leaves /dev/null in its place, so that
 // nothing a PAM module starts inherits the socket.
-func takeStdin() (net.Conn, error) {
+func takeStdin() (*net.UnixConn, error) {
 	conn, err := net.FileConn(os.Stdin)
 	if err != nil {
 		return nil, errors.New("standard input is not a socket: start totpd-password.socket instead of running this by hand")
 	}
-	if _, ok := conn.(*net.UnixConn); !ok {
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
 		return nil, errors.New("standard input is not a Unix socket")
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -100,5 +104,5 @@ func takeStdin() (net.Conn, error) {
 		return nil, err
 	}
 	defer null.Close()
-	return conn, unix.Dup3(int(null.Fd()), 0, 0)
+	return u, unix.Dup3(int(null.Fd()), 0, 0)
 }

@@ -146,6 +146,30 @@ func TestRealPAM(t *testing.T) {
 	}
 }
 
+// A PAM module that hangs takes its process with it, and nothing else.
+func TestHungPAM(t *testing.T) {
+	t.Parallel()
+	c := listen(t, "auth required pam_exec.so quiet expose_authtok /bin/sleep 30\n"+account)
+	begun := time.Now()
+	if answer, err := c.Check(t.Context(), "alice", []byte("x")); err == nil {
+		t.Errorf("%v", answer)
+	}
+	if took := time.Since(begun); took > 17*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestHelperByHand(t *testing.T) {
+	helper, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(helper).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "totpd-password.socket") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // answers listens as a totpd-password that does something else than it should.
 func answers(t *testing.T, do func(net.Conn)) *password.Checker {
 	t.Helper()
