@@ -1,0 +1,168 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// parse reads the content of the file called name.
+func parse(name, content string) (Config, error) {
+	var top map[string]toml.Primitive
+	md, err := toml.Decode(content, &top)
+	if err != nil {
+		var p toml.ParseError
+		if errors.As(err, &p) {
+			return Config{}, problem{name, p.Position, "", p.Message}
+		}
+		return Config{}, problem{file: name, text: err.Error()}
+	}
+	r := reader{file: name, md: md, config: Default()}
+	r.config.file = name
+	r.config.lines = map[string]int{}
+	for section, p := range top {
+		r.section(section, p)
+	}
+	if len(r.problems) == 0 { // else a clash may be with what was meant
+		r.clashes()
+	}
+	if len(r.problems) > 0 {
+		slices.SortFunc(r.problems, func(a, b problem) int { return a.at.Start - b.at.Start })
+		errs := make([]error, len(r.problems))
+		for i, p := range r.problems {
+			errs[i] = p
+		}
+		return Config{}, errors.Join(errs...)
+	}
+	return r.config, nil
+}
+
+// reader takes the settings out of a parsed file.
+type reader struct {
+	file     string
+	md       toml.MetaData
+	config   Config
+	problems []problem
+	places   map[string]toml.Position
+}
+
+// problem is one error of the file.
+type problem struct {
+	file string
+	at   toml.Position // its Line is 0 where nobody knows
+	name string        // of the setting, or ""
+	text string
+}
+
+func (p problem) Error() string {
+	place := p.file
+	if p.at.Line > 0 {
+		place += ":" + strconv.Itoa(p.at.Line)
+		if p.at.Col > 0 {
+			place += ":" + strconv.Itoa(p.at.Col)
+		}
+	}
+	if p.name != "" {
+		return place + ": " + p.name + " " + p.text
+	}
+	return place + ": " + p.text
+}
+
+func (r *reader) section(section string, p toml.Primitive) {
+	keys := keysOf(section)
+	if keys == nil {
+		r.report(p, shownKey(section), "is unknown; the sections are "+list(sections()))
+		return
+	}
+	var inside map[string]toml.Primitive
+	err := r.md.PrimitiveDecode(p, &inside)
+	if err != nil || inside == nil { // nil: the library says nothing of a value that is no table
+		r.report(p, section, fmt.Sprintf("must be a section, written [%s] on a line of its own", section))
+		return
+	}
+	for key, p := range inside {
+		i := slices.IndexFunc(settings, func(s setting) bool { return s.section == section && s.key == key })
+		if i < 0 {
+			r.report(p, section+"."+shownKey(key), fmt.Sprintf("is unknown; the keys of [%s] are %s", section, list(keys)))
+			continue
+		}
+		r.setting(settings[i], p)
+	}
+}
+
+func (r *reader) setting(s setting, p toml.Primitive) {
+	var value any
+	if err := r.md.PrimitiveDecode(p, &value); err != nil {
+		r.report(p, s.name(), "can't be read: "+err.Error())
+		return
+	}
+	if must := s.assign(&r.config, value); must != "" {
+		r.report(p, s.name(), must)
+		return
+	}
+	at := r.place(p)
+	r.config.lines[s.name()] = at.Line
+	if r.places == nil {
+		r.places = map[string]toml.Position{}
+	}
+	r.places[s.name()] = at
+}
+
+func (r *reader) clashes() {
+	for _, c := range clashes {
+		if c.bad(r.config) {
+			r.problems = append(r.problems, problem{r.file, r.places[c.name], c.name, c.must})
+		}
+	}
+}
+
+func (r *reader) report(p toml.Primitive, name, text string) {
+	r.problems = append(r.problems, problem{r.file, r.place(p), name, text})
+}
+
+// place returns where the value of a key stands. The library tells it only in the error of a type that refuses.
+func (r *reader) place(p toml.Primitive) toml.Position {
+	var refused toml.ParseError
+	errors.As(r.md.PrimitiveDecode(p, new(refusing)), &refused)
+	return refused.Position
+}
+
+type refusing struct{}
+
+func (*refusing) UnmarshalTOML(any) error { return errors.New("refused") }
+
+func sections() []string {
+	var names []string
+	for _, s := range settings {
+		if !slices.Contains(names, s.section) {
+			names = append(names, s.section)
+		}
+	}
+	return names
+}
+
+func keysOf(section string) []string {
+	var names []string
+	for _, s := range settings {
+		if s.section == section {
+			names = append(names, s.key)
+		}
+	}
+	return names
+}
+
+func list(names []string) string { return strings.Join(names, ", ") }
+
+// shownKey is a key as the file may spell it.
+func shownKey(key string) string {
+	if key == "" || strings.ContainsFunc(key, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-')
+	}) {
+		return strconv.Quote(key)
+	}
+	return key
+}
