@@ -22,16 +22,18 @@ func openKey(ctx context.Context, st *store.Store, cfg config.Config) (*seal.Key
 		return nil, err
 	}
 	accounts, err := st.List(ctx, "", 1)
-	if err != nil {
+	var broken *store.Broken
+	if err != nil && !errors.As(err, &broken) {
 		return nil, err
 	}
+	mayCreate := !checked && len(accounts) == 0 && broken == nil
 	file, handed := seal.Credential()
 	var key *seal.Key
 	if handed {
 		key, err = seal.Load(file)
 	} else {
 		file = cfg.Key.File
-		key, err = seal.LoadOrCreate(file, !checked && len(accounts) == 0)
+		key, err = seal.LoadOrCreate(file, mayCreate)
 	}
 	const remedy = "put the right key back from a backup; without it, move the store away and have everybody enrol again"
 	switch {

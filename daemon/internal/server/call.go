@@ -11,6 +11,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
@@ -39,7 +40,11 @@ func (c *call) status(ctx context.Context, _ control.StatusRequest) (control.Acc
 
 func (c *call) users(ctx context.Context, r control.UsersRequest) (control.Users, error) {
 	list, err := c.control.Accounts.List(ctx, r.After, pageSize+1)
-	if err != nil {
+	var broken *store.Broken
+	switch {
+	case errors.As(err, &broken): // they must not hide the others
+		c.control.Log.Print(err)
+	case err != nil:
 		return control.Users{}, c.unavailable("store", err)
 	}
 	page := control.Users{Users: []control.Account{}, More: len(list) > pageSize}

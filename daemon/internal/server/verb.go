@@ -125,7 +125,7 @@ func (c *call) settle(ctx context.Context, who who, asked string) error {
 }
 
 // settleAny finds the account that root names. An account whose user is gone from the host, or whose
-// directory doesn't answer, is found by its exact name: root can always help.
+// directory doesn't answer, is found by its exact name, readable or not: root can always help.
 func (c *call) settleAny(ctx context.Context, asked string) error {
 	name, err := c.control.Names.Canonical(ctx, asked)
 	if err == nil {
@@ -133,8 +133,10 @@ func (c *call) settleAny(ctx context.Context, asked string) error {
 		return nil
 	}
 	c.user = asked
-	if _, stored, storeErr := c.control.Accounts.Get(ctx, asked); storeErr == nil && stored && c.verb != control.VerbSet {
-		return nil
+	if c.verb != control.VerbSet {
+		if _, stored, broken := c.control.Accounts.Get(ctx, asked); stored || broken != nil {
+			return nil
+		}
 	}
 	if errors.Is(err, login.ErrUnknownUser) {
 		return c.refuse(control.ErrUnknownUser, fmt.Sprintf("no user %.64q on this host", asked))
