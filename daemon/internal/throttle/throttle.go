@@ -5,7 +5,7 @@
 // Limits.LongestWait; zero Limits lock everybody out.
 //
 // With the defaults (3 free, 5 s doubling to 900 s, locked at 100) a guesser who knows the password
-// has 100 guesses at 3 codes in a million each, and needs a day for them.
+// has 100 guesses at 3 codes in a million each, and needs most of a day for them.
 package throttle
 
 import (
