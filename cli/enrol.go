@@ -102,7 +102,7 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 	var png *picture
 	if o.png != "" {
 		if png, err = newPicture(o.png); err != nil {
-			return &failure{"enrol", now.User, err, "name a file that doesn't exist yet, in a directory of yours"}
+			return &failure{verb: "enrol", user: now.User, err: err, hint: "name a file that doesn't exist yet, in a directory of yours"}
 		}
 		defer func() {
 			if err != nil {

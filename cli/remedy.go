@@ -20,13 +20,19 @@ type failure struct {
 	user string // empty: the caller, whose name isn't known
 	err  error
 	hint string // instead of the one chosen by the error's code
+
+	named string // the user as named on the command line
 }
 
 func (f *failure) Error() string {
-	if f.user == "" {
-		return f.verb + ": " + f.err.Error()
+	cause := f.err.Error()
+	switch {
+	case strings.HasPrefix(cause, f.verb+" ") && strings.Contains(cause, ": "):
+		return cause // the daemon has named operation and object already
+	case f.user == "":
+		return f.verb + ": " + cause
 	}
-	return f.verb + " " + f.user + ": " + f.err.Error()
+	return f.verb + " " + f.user + ": " + cause
 }
 
 func (f *failure) Unwrap() error { return f.err }
@@ -51,6 +57,7 @@ func explain(w io.Writer, ran *cobra.Command, err error) int {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &f):
+		f.named = ran.Flags().Arg(0)
 		f.explain(w)
 		return exitFailed
 	}
@@ -83,7 +90,7 @@ func (f *failure) explain(w io.Writer) {
 
 // remedy returns what to do about an error, by its code alone.
 func (f *failure) remedy(e *control.Error) string {
-	again := strings.TrimSpace("totpctl " + f.verb)
+	again := "totpctl " + f.verb + f.argument()
 	switch e.Code {
 	case control.ErrUnreachable:
 		return "as root: systemctl start totpd.socket (another socket is named by --socket or TOTPD_SOCKET)"
@@ -127,8 +134,8 @@ func (f *failure) remedy(e *control.Error) string {
 // remedyNotAllowed differs by verb: root enrols others with a known key only.
 func (f *failure) remedyNotAllowed() string {
 	switch {
-	case f.verb == "enrol" && f.user != "":
-		return "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol " + quote(f.user) + " --uri -"
+	case f.verb == "enrol" && f.named != "":
+		return "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol" + f.argument() + " --uri -"
 	case f.verb == "disable":
 		return "your own: totpctl disable; another's, as root: totpctl disable " + f.name()
 	}
@@ -143,12 +150,12 @@ func (f *failure) name() string {
 	return quote(f.user)
 }
 
-// argument is the user as an argument after a verb, with the space before it.
+// argument is the user as named on the command line, with the space before it.
 func (f *failure) argument() string {
-	if f.user == "" {
+	if f.named == "" {
 		return ""
 	}
-	return " " + quote(f.user)
+	return " " + quote(f.named)
 }
 
 // quote makes s one word for a shell.

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// bin holds what the stories run: this test binary as totpctl, and the daemon built for the test.
+// Every user may enter it.
+var bin string
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "totpctl" {
+		os.Exit(run(clock))
+	}
+	os.Exit(func() int {
+		var err error
+		if bin, err = os.MkdirTemp("", "totpctl"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(bin)
+		return m.Run()
+	}())
+}
+
+// clock is the one thing that stories fake: TEST_CLOCK is by how much it is ahead.
+func clock() time.Time {
+	ahead, _ := time.ParseDuration(os.Getenv("TEST_CLOCK"))
+	return time.Now().Add(ahead)
+}
+
+// equip fills bin.
+func equip() error {
+	if err := os.Chmod(bin, 0o755); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(self)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(filepath.Join(bin, "totpctl"), os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		return err
+	}
+	if err := to.Close(); err != nil {
+		return err
+	}
+	me := "#!/bin/sh\nexec \"$@\"\n"
+	if os.Getuid() == 0 {
+		me = "#!/bin/sh\nexec setpriv --reuid=games --clear-groups \"$@\"\n"
+	}
+	if err := os.WriteFile(filepath.Join(bin, "me"), []byte(me), 0o755); err != nil {
+		return err
+	}
+	for name, pkg := range map[string]string{"totpd": "daemon", "totpd-password": "daemon/passwordcheck"} {
+		build := exec.Command("go", "build", "-ldflags", "-X main.version=1.2.3-test", "-o", filepath.Join(bin, name), "./"+pkg)
+		build.Dir = ".."
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	return nil
+}
+
+// Each file of testdata is a story: people at totpctl, a daemon of the story's own, real files, sockets
+// and PAM. The program me runs another as an ordinary user: games when root tests, else whoever does; the
+// name is $ME, and home is a directory to write to. The password of everybody is "open sesame". A file
+// totpd.toml of the story is added to the daemon's configuration.
+func TestStories(t *testing.T) {
+	if err := equip(); err != nil {
+		t.Fatal(err)
+	}
+	own, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	me := own.Username
+	if os.Getuid() == 0 {
+		me = "games"
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		WorkdirRoot:         bin,
+		RequireExplicitExec: true,
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+":/usr/sbin:/usr/bin:/sbin:/bin")
+			env.Setenv("ME", me)
+			env.Setenv("TZ", "UTC")
+			env.Setenv("LC_ALL", "C.UTF-8")
+			env.Setenv("TERM", "xterm-256color")
+			return startHost(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"daemon":   cmdDaemon,
+			"person":   cmdPerson,
+			"robot":    cmdRobot,
+			"scan":     cmdScan,
+			"example":  cmdExample,
+			"status":   cmdStatus,
+			"setclock": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv("TEST_CLOCK", args[0]) },
+		},
+	})
+}
+
+// host is what a story runs on.
+type host struct {
+	dir    string
+	daemon *exec.Cmd
+	done   chan struct{} // closed when the daemon has ended
+}
+
+type hostKey struct{}
+
+// startHost starts a password check and a daemon. The story's end stops them.
+func startHost(env *testscript.Env) error {
+	h := &host{dir: env.WorkDir}
+	if err := os.Chmod(h.dir, 0o755); err != nil {
+		return err
+	}
+	home := filepath.Join(h.dir, "home")
+	if err := errors.Join(os.MkdirAll(home, 0o777), os.Chmod(home, 0o777)); err != nil {
+		return err
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("TOTPD_SOCKET", filepath.Join(h.dir, "control.sock"))
+	env.Values[hostKey{}] = h
+	stop, err := h.servePasswords()
+	if err != nil {
+		return err
+	}
+	env.Defer(stop)
+	more, err := os.ReadFile(filepath.Join(h.dir, "totpd.toml"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	config := strings.ReplaceAll(`
+[listen]
+login = "DIR/login.sock"
+control = "DIR/control.sock"
+password = "DIR/password.sock"
+[store]
+path = "DIR/totpd.db"
+[key]
+file = "DIR/totpd.key"
+[code]
+issuer = "testhost"
+`, "DIR", h.dir) + string(more)
+	if err := os.WriteFile(filepath.Join(h.dir, "effective.toml"), []byte(config), 0o644); err != nil {
+		return err
+	}
+	env.Defer(func() { h.signal(syscall.SIGKILL) })
+	return h.start()
+}
+
+// start starts the daemon and waits until it answers.
+func (h *host) start() error {
+	log, err := os.OpenFile(filepath.Join(h.dir, "totpd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	h.daemon = exec.Command(filepath.Join(bin, "totpd"), "-config", filepath.Join(h.dir, "effective.toml"))
+	h.daemon.Dir, h.daemon.Stderr = h.dir, log
+	if err := h.daemon.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	h.done = done
+	go func(c *exec.Cmd) { c.Wait(); close(done) }(h.daemon)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("unix", filepath.Join(h.dir, "control.sock")); err == nil {
+			c.Close()
+			return nil
+		}
+		select {
+		case <-done:
+			text, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("the daemon ended: %s", text)
+		default:
+		}
+	}
+	return errors.New("the daemon doesn't answer")
+}
+
+// signal sends a signal; after one that ends the daemon it waits until that is gone.
+func (h *host) signal(s syscall.Signal) {
+	if h.daemon == nil {
+		return
+	}
+	h.daemon.Process.Signal(s)
+	if s == syscall.SIGTERM || s == syscall.SIGKILL {
+		<-h.done
+		h.daemon = nil
+	}
+}
+
+// cmdDaemon is: daemon start | stop | freeze. The end of the story kills a frozen one.
+func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
+	h := ts.Value(hostKey{}).(*host)
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: daemon start | stop | freeze")
+	}
+	switch args[0] {
+	case "start":
+		ts.Check(h.start())
+	case "stop":
+		h.signal(syscall.SIGTERM)
+	case "freeze":
+		h.signal(syscall.SIGSTOP)
+	default:
+		ts.Fatalf("daemon %s?", args[0])
+	}
+}
+
+// servePasswords does what systemd does with totpd-password.socket: a process for each connection.
+func (h *host) servePasswords() (stop func(), err error) {
+	dir := filepath.Join(h.dir, "pam.d")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	judge := filepath.Join(dir, "judge")
+	for path, text := range map[string]string{
+		judge: "#!/bin/sh\n[ \"$(tr -d '\\000')\" = 'open sesame' ]\n",
+		filepath.Join(dir, "totpd"): "auth [success=1 default=ignore] pam_exec.so quiet expose_authtok " + judge + "\n" +
+			"auth requisite pam_deny.so\nauth required pam_permit.so\naccount required pam_permit.so\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", filepath.Join(h.dir, "password.sock"))
+	if err != nil {
+		return nil, err
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			stdin, err := c.(*net.UnixConn).File()
+			c.Close()
+			if err != nil {
+				continue
+			}
+			check := exec.Command(filepath.Join(bin, "totpd-password"), "-pam-dir", dir)
+			check.Stdin = stdin
+			running.Go(func() { check.Run(); stdin.Close() })
+		}
+	})
+	return func() { l.Close(); running.Wait() }, nil
+}
