@@ -86,13 +86,8 @@ func (s *Store) write(w *writer) {
 	var open bool
 	written := 0 // records since the last checkpoint was asked for
 	for range s.queue.filled {
-		select {
-		case <-s.checkpoints.lagging:
-			if w != nil {
-				// Errors: as in checkpointer.run.
-				_, _ = checkpoint(w.conn, "RESTART")
-			}
-		default:
+		if w != nil {
+			s.checkpoints.finish(w)
 		}
 		batch, open = s.queue.take(batch[:0])
 		if w = s.commit(w, batch); w != nil {
