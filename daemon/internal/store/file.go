@@ -22,8 +22,8 @@ const applicationID = 0x746f7470
 // schemaVersion is the user_version of the databases that this code reads and writes.
 const schemaVersion = 1
 
-// An ordinary table and an index beside it: a record takes some 500 bytes, and WITHOUT ROWID would
-// keep records in the inner pages of the tree too, which makes it twice as deep at a million users.
+// An ordinary table with an index beside it. WITHOUT ROWID keeps whole records of some 500 bytes in
+// the inner pages too: a deeper tree, and 29 instead of 20 µs for a record out of a million.
 const schema = `
 CREATE TABLE account (user TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT;
 CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;

@@ -1,0 +1,130 @@
+package account
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func device(id, name string) Device {
+	return Device{
+		ID: id, Name: name, Digits: 6, Period: 30, Algorithm: SHA1, Sealed: []byte("sealed"),
+		Added: time.Unix(1_700_000_000, 0).UTC(),
+	}
+}
+
+func TestValid(t *testing.T) {
+	steps := func(n int) []int64 {
+		s := make([]int64, n)
+		for i := range s {
+			s[i] = int64(i)
+		}
+		return s
+	}
+	expires := time.Unix(1_700_000_600, 0).UTC()
+	for _, c := range []struct {
+		name   string
+		change func(*Account)
+		want   string // part of the error, or "" for a valid account
+	}{
+		{"as it is", func(*Account) {}, ""},
+		{"not enrolled", func(a *Account) { *a = Account{User: "alice"} }, ""},
+		{"two devices", func(a *Account) { a.Devices = append(a.Devices, device("2", "token")) }, ""},
+		{"an enrolment", func(a *Account) { a.Pending = &Pending{device("2", "phone"), expires} }, ""},
+		{"8 digits, 60 s, SHA512", func(a *Account) {
+			d := &a.Devices[0]
+			d.Digits, d.Period, d.Algorithm = 8, 60, SHA512
+		}, ""},
+		{"all used steps", func(a *Account) { a.Devices[0].Used = steps(UsedMax) }, ""},
+		{"name of any bytes", func(a *Account) { a.User = "../\xff\n" + strings.Repeat("x", UserMax-5) }, ""},
+
+		{"no user", func(a *Account) { a.User = "" }, "a user name has 1 to 256 bytes"},
+		{"long user", func(a *Account) { a.User = strings.Repeat("x", UserMax+1) }, "a user name has 1 to 256 bytes"},
+		{"NUL in the user", func(a *Account) { a.User = "a\x00b" }, "NUL"},
+		{"no id", func(a *Account) { a.Devices[0].ID = "" }, "device 1: no id"},
+		{"no secret", func(a *Account) { a.Devices[0].Sealed = nil }, "device 1: no secret"},
+		{"7 digits", func(a *Account) { a.Devices[0].Digits = 7 }, "device 1: 7 digits"},
+		{"period of 0", func(a *Account) { a.Devices[0].Period = 0 }, "device 1: a period of 0 s"},
+		{"MD5", func(a *Account) { a.Devices[0].Algorithm = "MD5" }, `device 1: algorithm "MD5"`},
+		{"a step twice", func(a *Account) { a.Devices[0].Used = []int64{7, 8, 7} }, "step 7 is listed as used twice"},
+		{"too many steps", func(a *Account) { a.Devices[0].Used = steps(UsedMax + 1) }, "65 used steps"},
+		{"an id twice", func(a *Account) { a.Devices = append(a.Devices, device("1", "token")) }, "device 2: its id or name"},
+		{"a name twice", func(a *Account) { a.Devices = append(a.Devices, device("2", "phone")) }, "device 2: its id or name"},
+		{"failures below 0", func(a *Account) { a.Codes.Failures = -1 }, "negative"},
+		{"wrong passwords below 0", func(a *Account) { a.Password.Failures = -1 }, "negative"},
+		{"enrolment for ever", func(a *Account) { a.Pending = &Pending{Device: device("2", "x")} }, "pending device: no time"},
+		{"enrolment of nothing", func(a *Account) { a.Pending = &Pending{Expires: expires} }, "pending device: no id"},
+		{"enrolment with a used id", func(a *Account) { a.Pending = &Pending{device("1", "x"), expires} }, "pending device: its id"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := Account{User: "alice", Devices: []Device{device("1", "phone")}}
+			c.change(&a)
+			err := a.Valid()
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "sealed") {
+				t.Error("the error quotes the secret:", err)
+			}
+		})
+	}
+}
+
+func TestValidName(t *testing.T) {
+	for _, name := range []string{"phone", "Änne's 2nd 電話", strings.Repeat("x", NameMax)} {
+		if err := ValidName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", strings.Repeat("x", NameMax+1), "a\nb", "\x1b[2J", "a\x00", "\xff", "a‮b"} {
+		if err := ValidName(name); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	if a := (Account{User: "alice"}); !a.Empty() || a.Enrolled() {
+		t.Error("a user without anything is not empty")
+	}
+	for name, a := range map[string]Account{
+		"device":         {Devices: []Device{device("1", "phone")}},
+		"pending":        {Pending: &Pending{}},
+		"wrong code":     {Codes: Attempts{Failures: 1}},
+		"time of it":     {Codes: Attempts{Last: time.Unix(1, 0)}},
+		"wrong password": {Password: Attempts{Failures: 1}},
+	} {
+		if a.Empty() || a.Enrolled() != (name == "device") {
+			t.Errorf("%s: empty %v, enrolled %v", name, a.Empty(), a.Enrolled())
+		}
+	}
+}
+
+// The record is what the store keeps: what is written by one version is read by the next.
+func TestRecord(t *testing.T) {
+	const record = `{"user":"alice","devices":[{"id":"1","name":"phone","digits":6,"period":30,"algorithm":"SHA1",` +
+		`"sealed":"c2VhbGVk","added":"2023-11-14T22:13:20Z","last_used":"2023-11-14T22:13:21Z","used":[3,1]}],` +
+		`"pending":{"device":{"id":"2","name":"token","digits":6,"period":30,"algorithm":"SHA1","sealed":"c2VhbGVk",` +
+		`"added":"2023-11-14T22:13:20Z"},"expires":"2023-11-14T22:23:20Z"},` +
+		`"codes":{"failures":2,"last":"2023-11-14T22:13:20Z"},"passwords":{"failures":1}}`
+	want := Account{
+		User: "alice", Devices: []Device{device("1", "phone")},
+		Pending:  &Pending{device("2", "token"), time.Unix(1_700_000_600, 0).UTC()},
+		Codes:    Attempts{2, time.Unix(1_700_000_000, 0).UTC()},
+		Password: Attempts{Failures: 1},
+	}
+	want.Devices[0].LastUsed = time.Unix(1_700_000_001, 0).UTC()
+	want.Devices[0].Used = []int64{3, 1}
+	var got Account
+	if err := json.Unmarshal([]byte(record), &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+	}
+	if out, err := json.Marshal(want); err != nil || string(out) != record {
+		t.Errorf("got  %s, %v\nwant %s", out, err, record)
+	}
+	if out, _ := json.Marshal(Account{User: "bob"}); string(out) != `{"user":"bob"}` {
+		t.Errorf("a user without anything is %s", out)
+	}
+}
