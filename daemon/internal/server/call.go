@@ -193,7 +193,7 @@ func (c *call) unavailable(reason string, err error) error {
 func (c *call) record(result audit.Result, reason, detail string, e *control.Error) error {
 	e.Reference = audit.NewReference()
 	c.control.Audit.Record(audit.Event{
-		Kind: kinds[c.verb], User: c.user, Caller: audit.UID(c.peer.UID), Service: "totpctl",
+		Kind: kinds[c.verb], User: c.user, Caller: audit.UID(c.peer.UID),
 		Result: result, Reason: reason, Detail: detail, Reference: e.Reference,
 	})
 	return e
