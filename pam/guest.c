@@ -39,14 +39,18 @@
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
+/* Made by the linker as module.mk tells it. Weak, so that "go build ./..." links; what is built without
+ * them is refused in start. */
+#define LINKER __attribute__((visibility("hidden"), weak))
+
 typedef void go_init(int argc, char **argv, char **envp);
-extern go_init *const totpd_go_init[] HIDDEN;
-extern go_init *const totpd_go_init_end[] HIDDEN;
+extern go_init *const totpd_go_init[] LINKER;
+extern go_init *const totpd_go_init_end[] LINKER;
 extern char __ehdr_start[] HIDDEN;
 extern char _edata[] HIDDEN;
 extern char _end[] HIDDEN;
 
-int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) __attribute__((weak));
 
 /* ---- threads ---------------------------------------------------------------------------------- */
 
@@ -297,6 +301,8 @@ static void after_fork(void) { pthread_mutex_unlock(&entry); }
 static const char *start(void)
 {
 	static bool calm, forks;
+	if (&totpd_go_init[0] == &totpd_go_init_end[0] || __real_pthread_create == NULL)
+		return "built without the options of pam/module.mk";
 	if (!room(RESERVE, PROT_NONE))
 		return "too little address space (ulimit -v) to judge a code";
 	if (!room(COMMIT, PROT_READ | PROT_WRITE))

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -78,5 +79,23 @@ func TestFrameSize(t *testing.T) {
 	}
 	if n[1]+n[2]<<n[3] != wire.MaxFrame {
 		t.Errorf("WIRE_MAX_FRAME is %d, wire.MaxFrame %d", n[1]+n[2]<<n[3], wire.MaxFrame)
+	}
+}
+
+// Without the linker's options it would be no guest, so it refuses to work.
+func TestPlainBuild(t *testing.T) {
+	b := built{plain.host, filepath.Join(t.TempDir(), "pam_totpd.so")}
+	if out, err := exec.Command("go", "build", "-buildmode=c-shared", "-o", b.module, "../../pam").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w := newWorld(t, b, polite)
+	if out := w.runWithInput(t, "alice", "named", 1); out != "4\n" { // PAM_SYSTEM_ERR
+		t.Errorf("pam_authenticate returned %q", out)
+	}
+	if w.log == nil {
+		t.Skip("the log line needs root")
+	}
+	if lines := w.logged(t); len(lines) != 1 || !strings.Contains(lines[0], "module.mk") {
+		t.Errorf("the log has %q", lines)
 	}
 }
