@@ -13,7 +13,8 @@ func as(user string, argv ...string) []string {
 // shell is a shell of somebody's, in which a test types commands.
 func shell(t *testing.T, user string) *screen {
 	t.Helper()
-	s := open(t, as(user, "bash", "--norc", "--noprofile")...)
+	// Line editing would switch the terminal's echo off while the shell waits.
+	s := open(t, as(user, "bash", "--norc", "--noprofile", "--noediting")...)
 	s.see(`^ready\$ ?$`)
 	return s
 }

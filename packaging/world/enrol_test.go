@@ -14,11 +14,10 @@ func TestEnrolScreens(t *testing.T) {
 		user    string
 		themes  []Theme
 	}{
-		"half blocks":             {"totpctl enrol", "erna", []Theme{Dark, Light}},
-		"ascii":                   {"totpctl enrol --qr ascii", "egon", []Theme{Dark, Light}},
-		"locale without UTF-8":    {"LANG=C totpctl enrol", "elke", []Theme{Dark, Light}},
-		"no colours":              {"NO_COLOR=1 totpctl enrol", "emil", []Theme{Dark}},
-		"no colours and no UTF-8": {"NO_COLOR=1 LC_ALL=C totpctl enroll", "eva", []Theme{Dark}},
+		"half blocks":          {"totpctl enrol", "erna", []Theme{Dark, Light}},
+		"ascii":                {"totpctl enrol --qr ascii", "egon", []Theme{Dark, Light}},
+		"locale without UTF-8": {"LC_ALL=C totpctl enroll", "elke", []Theme{Dark, Light}},
+		"no colours":           {"NO_COLOR=1 totpctl enrol", "emil", []Theme{Dark}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlainPerson(t, c.user)

@@ -89,12 +89,11 @@ func (s *Server) listening() error {
 	}
 }
 
-// Client is the ssh command line for a user of this server. More options go before the command.
+// Client is the ssh command line for a user of this server. The first value of an option counts.
 func (s *Server) Client(user string, options ...string) []string {
-	argv := []string{
-		"ssh", "-F", "none", "-p", strconv.Itoa(s.Port), "-o", "StrictHostKeyChecking=no",
+	argv := append([]string{"ssh", "-F", "none"}, options...)
+	return append(argv, "-p", strconv.Itoa(s.Port), "-o", "StrictHostKeyChecking=no",
 		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentityAgent=none",
 		"-o", "NumberOfPasswordPrompts=1", "-o", "SendEnv=LANG",
-	}
-	return append(append(argv, options...), user+"@127.0.0.1")
+		user+"@127.0.0.1")
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -80,9 +81,10 @@ func (s *Terminals) Close() error {
 	return err
 }
 
-// Screen returns the text that the terminal shows.
+// Screen returns the text that the terminal shows, with what has been scrolled off its top since the
+// last Clear.
 func (t *Terminal) Screen() string {
-	text, err := t.server.tmux("capture-pane", "-p", "-J", "-t", t.pane())
+	text, err := t.server.tmux("capture-pane", "-p", "-J", "-S", "-", "-t", t.pane())
 	if err != nil {
 		return err.Error()
 	}
@@ -165,14 +167,18 @@ func (t *Terminal) Echo() (bool, error) {
 
 func (t *Terminal) pane() string { return "=" + t.name + ":" }
 
+// ended says whether the terminal's program has ended, and how: -1 by a signal.
 func (t *Terminal) ended() (int, bool) {
-	out, err := t.server.tmux("display-message", "-p", "-t", t.pane(), "#{pane_dead} #{pane_dead_status}")
+	out, err := t.server.tmux("display-message", "-p", "-t", t.pane(),
+		"#{pid} #{pane_dead} #{?pane_dead_signal,-1,#{pane_dead_status}}")
 	if err != nil {
 		return -1, true
 	}
-	var dead, status int
-	if n, _ := fmt.Sscan(out, &dead, &status); n == 1 && dead == 1 {
-		status = -1 // by a signal
+	var server, dead, status int
+	n, _ := fmt.Sscan(out, &server, &dead, &status)
+	if n == 2 && dead == 1 {
+		// tmux 3.3 sometimes misses that a child ended, until the next one does.
+		_ = syscall.Kill(server, syscall.SIGCHLD)
 	}
-	return status, dead == 1
+	return status, n == 3 && dead == 1
 }

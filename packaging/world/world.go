@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -72,7 +73,7 @@ func FindTop(dir string) (string, error) {
 }
 
 // Logs returns what the servers of the world said, for a person who looks for the cause of a failure.
-// Of each log, the last lines only.
+// Of each log, the last lines only, and none of sshd's debugging.
 func Logs(lines int) string {
 	var b strings.Builder
 	files, _ := filepath.Glob(LogDir + "/*")
@@ -82,6 +83,7 @@ func Logs(lines int) string {
 			continue
 		}
 		all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+		all = slices.DeleteFunc(all, func(line string) bool { return strings.HasPrefix(line, "debug1: ") })
 		if len(all) > lines {
 			all = all[len(all)-lines:]
 		}
