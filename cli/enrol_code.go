@@ -25,7 +25,7 @@ func (c *command) show(o offer, options enrolOptions, terminal bool) error {
 	c.say("Scan the QR code with the authenticator app on your phone, or type the setup key there.")
 	c.say("Then type the code that the app shows. Until then nothing changes; Ctrl-C gives up.\n")
 	if _, err := fmt.Fprintf(c.out, "Account:    %s (%s)\nSetup key:  %s\nLink:       %s\n\n",
-		printable(o.Host), printable(o.User), inFours(string(o.Secret)), printable(o.reveal())); err != nil {
+		printable(o.Host), printable(o.User), printable(inFours(string(o.Secret))), printable(o.reveal())); err != nil {
 		return err
 	}
 	if options.png != "" {

@@ -29,7 +29,7 @@ const patience = 30 * time.Second
 //	type TEXT        and Enter
 //	code [SECONDS]   the code that the phone shows, whose clock is so much ahead; it has scanned what
 //	                 this session showed, else one before
-//	press ctrl-c     or ctrl-d
+//	press ctrl-c     or ctrl-d, ctrl-z
 //	end              the program gets a SIGTERM
 //	wait DURATION
 //	close            standard input, of a robot
@@ -165,7 +165,7 @@ func (s *session) act(do, what string) error {
 		}
 		return err
 	case "press":
-		key := map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04"}[what]
+		key := map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-z": "\x1a"}[what]
 		if key == "" {
 			return fmt.Errorf("no such key")
 		}

@@ -25,10 +25,11 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	cause := f.err.Error()
+	// Where the daemon has named operation and object already, once is enough.
+	cause := strings.TrimPrefix(f.err.Error(), f.verb+": ")
 	switch {
 	case strings.HasPrefix(cause, f.verb+" ") && strings.Contains(cause, ": "):
-		return cause // the daemon has named operation and object already
+		return cause
 	case f.user == "":
 		return f.verb + ": " + cause
 	}
@@ -101,6 +102,9 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrBadAnswer:
 		return "totpctl version tells whether command and daemon fit; --socket names totpd's control socket"
 	case control.ErrBadRequest:
+		if f.verb == "disable" && f.named != "" {
+			return "your own, with password and code: totpctl disable"
+		}
 		return "totpctl help " + f.verb
 	case control.ErrBadURI:
 		return "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32"

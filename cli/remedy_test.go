@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// remedies are what a person is told to do, for each code the daemon or its client knows.
+var remedies = []struct {
+	code        control.ErrorCode
+	verb, named string
+	want        string
+}{
+	{control.ErrBadRequest, "status", "", "totpctl help status"},
+	{control.ErrBadRequest, "disable", "alice", "your own, with password and code: totpctl disable"},
+	{control.ErrBadURI, "enrol", "alice", "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32"},
+	{control.ErrNotAllowed, "users", "", "as root: totpctl users"},
+	{control.ErrNotAllowed, "status", "alice", "as root: totpctl status alice"},
+	{control.ErrNotAllowed, "disable", "alice", "your own: totpctl disable; another's, as root: totpctl disable alice"},
+	{control.ErrNotAllowed, "enrol", "alice", "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol alice --uri -"},
+	{control.ErrUnknownUser, "status", "alice", "getent passwd alice"},
+	{control.ErrAlreadyEnrolled, "enrol", "", "for a new device: totpctl disable, then enrol again; totpctl status shows the present one"},
+	{control.ErrAlreadyEnrolled, "enrol", "alice", "for a new device: totpctl disable alice, then enrol again; totpctl status alice shows the present one"},
+	{control.ErrNotEnrolled, "disable", "", "nothing is left to do; totpctl status shows the state"},
+	{control.ErrNotEnrolled, "status", "", "totpctl enrol"},
+	{control.ErrNoPending, "enrol", "", "begin again: totpctl enrol"},
+	{control.ErrWrongPassword, "enrol", "", "it is the password of your login: totpctl enrol"},
+	{control.ErrWrongCode, "disable", "", "type the next code that the app shows: totpctl disable; without the app, ask root: totpctl disable alice"},
+	{control.ErrWait, "disable", "", "try again in 2 minutes: totpctl disable"},
+	{control.ErrLocked, "disable", "", "only root can help: totpctl disable alice, then totpctl enrol"},
+	{control.ErrUnavailable, "enrol", "", "as root: journalctl -u totpd tells why"},
+	{control.ErrUnreachable, "status", "", "as root: systemctl start totpd.socket (another socket is named by --socket or TOTPD_SOCKET)"},
+	{control.ErrForbidden, "status", "", "everybody may connect to totpd's socket; as root: systemctl restart totpd.socket"},
+	{control.ErrTimeout, "disable", "", "it may have been done all the same: totpctl status tells; as root: journalctl -u totpd"},
+	{control.ErrBadAnswer, "status", "", "totpctl version tells whether command and daemon fit; --socket names totpd's control socket"},
+}
+
+func TestEachErrorHasItsRemedy(t *testing.T) {
+	known := map[control.ErrorCode]bool{}
+	for _, r := range remedies {
+		known[r.code] = true
+		cmd := &cobra.Command{Use: r.verb}
+		if r.named != "" {
+			if err := cmd.ParseFlags([]string{r.named}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var told strings.Builder
+		e := &control.Error{Code: r.code, Message: "the cause", RetryAfter: 120, Reference: "7F3K-Q2ND"}
+		if status := explain(&told, cmd, failed(r.verb, "alice", e)); status != exitFailed {
+			t.Errorf("%s: exit status %d", r.code, status)
+		}
+		want := "totpctl: " + r.verb + " alice: the cause\nreference: 7F3K-Q2ND\nhint: " + r.want + "\n"
+		if told.String() != want {
+			t.Errorf("%s of %s %s:\n%s\nwant\n%s", r.code, r.verb, r.named, told.String(), want)
+		}
+	}
+	for _, code := range codesOfControl(t) {
+		if !known[code] {
+			t.Errorf("no remedy is tested for the code %s", code)
+		}
+	}
+}
+
+// codesOfControl reads all constants of type ErrorCode from the source of package control.
+func codesOfControl(t *testing.T) []control.ErrorCode {
+	t.Helper()
+	var codes []control.ErrorCode
+	for _, file := range []string{"types.go", "client.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), "../daemon/control/"+file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if kind, ok := v.Type.(*ast.Ident); ok && kind.Name == "ErrorCode" {
+				text, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				codes = append(codes, control.ErrorCode(text))
+			}
+			return false
+		})
+	}
+	if len(codes) < 16 {
+		t.Fatalf("only %d codes found", len(codes))
+	}
+	return codes
+}
+
+// Operation and object are named once, also where the daemon names them too.
+func TestAnErrorNamesOperationAndObjectOnce(t *testing.T) {
+	for _, c := range []struct{ verb, user, message, want string }{
+		{"enrol", "alice", "already enrolled", "enrol alice: already enrolled"},
+		{"enrol", "ALICE", "enrol alice: already enrolled", "enrol alice: already enrolled"},
+		{"disable", "alice", "disable: password: too long", "disable alice: password: too long"},
+		{"status", "", "not allowed", "status: not allowed"},
+		{"disable", "alice", "disable it not", "disable alice: disable it not"},
+	} {
+		if got := failed(c.verb, c.user, errors.New(c.message)).Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// What comes from the daemon can't steer the terminal or forge a line.
+func TestWhatComesFromElsewhereIsPrintable(t *testing.T) {
+	var told strings.Builder
+	e := &control.Error{Code: control.ErrUnavailable, Message: "a\x1b[2J\nhint: rm -rf /\u202e", Reference: "x\ny"}
+	explain(&told, &cobra.Command{}, failed("status", "\x07bob", e))
+	want := "totpctl: status ?bob: a?[2J?hint: rm -rf /?\nreference: x?y\nhint: as root: journalctl -u totpd tells why\n"
+	if told.String() != want {
+		t.Errorf("%q, want %q", told.String(), want)
+	}
+}
+
+func TestAHintIsOneWordForAShell(t *testing.T) {
+	for name, want := range map[string]string{
+		"alice": "alice", "jörg.o-k_1@example": "jörg.o-k_1@example", "a b": "'a b'", "o'hara": `'o'\''hara'`,
+		"$(reboot)": "'$(reboot)'", "--yes": "'--yes'", "": "''", "a\nb": "'a?b'", `EX\bob`: `'EX\bob'`,
+	} {
+		if got := quote(name); got != want {
+			t.Errorf("quote %q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestDurationsInWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0:                  "0 seconds",
+		time.Second:        "1 second",
+		89 * time.Second:   "89 seconds",
+		90 * time.Second:   "2 minutes",
+		240 * time.Second:  "4 minutes",
+		100 * time.Minute:  "100 minutes",
+		119 * time.Minute:  "119 minutes",
+		150 * time.Minute:  "3 hours",
+		47 * time.Hour:     "47 hours",
+		365 * 24 * 3600e9:  "365 days",
+		1499 * time.Second: "25 minutes",
+	} {
+		if got := inWords(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
