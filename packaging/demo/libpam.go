@@ -40,10 +40,16 @@ stand-in knows one password. As in the world, nothing of this machine changes.`)
 	}
 	terms := world.NewTerminals(dir)
 	b := &bench{dir: dir, root: os.Geteuid() == 0, site: &site{story: newStory(), terms: terms, photos: dir}}
+	b.log = b.decisions
 	defer b.clean()
 	b.tell(top)
-	log, _ := os.ReadFile(dir + "/totpd.log")
-	return b.end(terms, "--- totpd\n"+string(log))
+	return b.end(terms, "--- totpd\n"+b.decisions())
+}
+
+// decisions returns the daemon's log.
+func (b *bench) decisions() string {
+	log, _ := os.ReadFile(b.dir + "/totpd.log")
+	return string(log)
 }
 
 func (b *bench) tell(top string) {

@@ -18,7 +18,6 @@ func TestDaemonGone(t *testing.T) {
 	if err := WritePAM("locker-quick", strings.Replace(PasswordThenCode, "pam_totpd.so", "pam_totpd.so timeout=2", 1)); err != nil {
 		t.Fatal(err)
 	}
-	p := newPerson(t, "gone")
 	restart := func() error {
 		if err := daemon.Stop(syscall.SIGKILL); err != nil {
 			return err
@@ -30,15 +29,16 @@ func TestDaemonGone(t *testing.T) {
 		return err
 	}
 	for _, way := range []struct {
-		name       string
+		name, user string
 		take, back func() error
 	}{
-		{"stopped", func() error { return daemon.Signal(syscall.SIGSTOP) }, func() error { return daemon.Signal(syscall.SIGCONT) }},
-		{"killed, its socket left", func() error { return daemon.Stop(syscall.SIGKILL) }, restart},
-		{"socket missing", func() error { return os.Remove(LoginSock) }, restart},
-		{"ended", func() error { return daemon.Stop(syscall.SIGTERM) }, restart},
+		{"stopped", "gil", func() error { return daemon.Signal(syscall.SIGSTOP) }, func() error { return daemon.Signal(syscall.SIGCONT) }},
+		{"killed, its socket left", "greta", func() error { return daemon.Stop(syscall.SIGKILL) }, restart},
+		{"socket missing", "gus", func() error { return os.Remove(LoginSock) }, restart},
+		{"ended", "gwen", func() error { return daemon.Stop(syscall.SIGTERM) }, restart},
 	} {
 		t.Run(way.name, func(t *testing.T) {
+			p := newPerson(t, way.user)
 			mark := w.Syslog.Mark()
 			if err := way.take(); err != nil {
 				t.Fatal(err)
@@ -47,13 +47,13 @@ func TestDaemonGone(t *testing.T) {
 				if err := way.back(); err != nil {
 					t.Fatal(err)
 				}
-				s := open(t, Locker, "locker-quick", "gone")
+				s := open(t, Locker, "locker-quick", way.user)
 				s.answer(passwordPrompt, p.Password)
 				s.answer(codePrompt, p.code(t))
-				s.see(`^welcome, gone$`)
+				s.see(`^welcome, ` + way.user + `$`)
 				s.ends(0)
 			}()
-			s := open(t, Locker, "locker-quick", "gone")
+			s := open(t, Locker, "locker-quick", way.user)
 			s.answer(passwordPrompt, p.Password)
 			began := time.Now()
 			s.ends(1)

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -50,24 +51,24 @@ func TestLoginWrongCode(t *testing.T) {
 
 // With --pty, su itself reads SIGCHLD by signalfd: a module that takes it hangs su for good.
 func TestSu(t *testing.T) {
-	p := newPerson(t, "sue")
 	newPlainPerson(t, "bob")
-	for name, command := range map[string]string{
-		"plain": "su sue -c 'tty; id -un'", "login shell": "su - sue -c 'tty; id -un'",
-		"pty": "su --pty sue -c 'tty; id -un'", "pty login shell": "su --pty - sue -c 'tty; id -un'",
+	for user, command := range map[string]string{
+		"sue": "su sue", "susan": "su - susan", "susi": "su --pty susi", "suzy": "su --pty - suzy",
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(command, func(t *testing.T) {
+			p := newPerson(t, user) // each with a code of now, so that none waits for the next
 			s := shell(t, "bob")
-			s.enter(command)
+			s.enter(command + " -c 'tty; id -un'")
 			s.answer(passwordPrompt, p.Password)
 			s.answer(codePrompt, p.code(t))
-			s.see(`^/dev/pts/\d+\r?\n^sue$`)
+			s.see(`^/dev/pts/\d+\r?\n^` + user + `$`)
 			s.see(`^ready\$ ?$`)
 		})
 	}
 	t.Run("wrong code", func(t *testing.T) {
+		p := newPerson(t, "sunny")
 		s := shell(t, "bob")
-		s.enter("su sue -c id")
+		s.enter("su sunny -c id")
 		s.answer(passwordPrompt, p.Password)
 		for range 3 {
 			s.answer(codePrompt, p.wrongCode(t))
@@ -108,19 +109,16 @@ func allowSudo(t *testing.T, user string) {
 
 // Ctrl-C at a prompt ends the login, spends nothing, and leaves a terminal that shows what is typed.
 func TestInterruptAtThePrompt(t *testing.T) {
-	p := newPerson(t, "inga")
-	allowSudo(t, "inga")
-	commands := map[string]string{
-		"su": "su inga -c id", "su pty": "su --pty inga -c id", "sudo": "sudo id",
-	}
-	client := ""
-	for _, word := range sshd.Client("inga", "-o", "ConnectTimeout=5") {
-		client += word + " "
-	}
-	commands["ssh"] = client + "id"
-	for name, command := range commands {
+	inWorld(t)
+	for user, command := range map[string]string{
+		"inga": "su inga -c id", "ines": "su --pty ines -c id", "igor": "sudo id",
+		"ida": strings.Join(sshd.Client("ida"), " ") + " id",
+	} {
+		name, _, _ := strings.Cut(command, " "+user)
 		t.Run(name, func(t *testing.T) {
-			s := shell(t, "inga")
+			p := newPerson(t, user)
+			allowSudo(t, user)
+			s := shell(t, user)
 			s.enter(command)
 			s.answer(`[Pp]assword.*: ?$`, p.Password)
 			s.see(codePrompt)

@@ -148,21 +148,20 @@ func makeKey(t *testing.T, user string) string {
 func TestSSHPasswordMethodThenKeyboardInteractive(t *testing.T) {
 	inWorld(t)
 	server := must(here.StartSSHD("sshd-both", PasswordThenCode, "PasswordAuthentication yes\n"))(t)
-	p := newPerson(t, "paul")
-	for range 3 {
-		s := ssh(t, server, "paul", "-o", "PreferredAuthentications=password,keyboard-interactive")
+	for _, user := range []string{"paul", "pia", "piet"} {
+		p := newPerson(t, user)
+		s := ssh(t, server, user, "-o", "PreferredAuthentications=password,keyboard-interactive")
 		s.answer(`password: ?$`, p.Password)
 		s.answer(passwordPrompt, p.Password)
 		s.answer(codePrompt, p.code(t))
 		must(s.End(patience))(t)
+		s = ssh(t, server, user, "-o", "PreferredAuthentications=keyboard-interactive")
+		s.answer(passwordPrompt, p.Password)
+		s.answer(codePrompt, p.code(t))
+		s.see(`^welcome, ` + user + `$`)
 	}
-	s := ssh(t, server, "paul", "-o", "PreferredAuthentications=keyboard-interactive")
-	s.answer(passwordPrompt, p.Password)
-	s.answer(codePrompt, p.code(t))
-	s.see(`^welcome, paul$`)
-
 	plain := newPlainPerson(t, "petra")
-	s = ssh(t, server, "petra", "-o", "PreferredAuthentications=password")
+	s := ssh(t, server, "petra", "-o", "PreferredAuthentications=password")
 	s.answer(`password: ?$`, plain.Password)
 	s.see(`^welcome, petra$`)
 }
