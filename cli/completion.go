@@ -10,8 +10,8 @@ func newCompletion(c *command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion {bash | zsh | fish}",
 		Short: "Print the completion script of a shell",
-		Long: `Print a script that lets a shell complete totpctl's verbs and options. To have it
-in every session, write it where the shell looks for it:
+		Long: `Print a script that lets a shell complete totpctl's verbs and options. To have
+it in every session, write it where the shell looks for it:
 
   bash  ~/.local/share/bash-completion/completions/totpctl
   zsh   a directory of $fpath, as _totpctl
@@ -35,33 +35,6 @@ in every session, write it where the shell looks for it:
 				return failed("completion", "", root.GenFishCompletion(c.out, true))
 			}
 			return fmt.Errorf("there is no completion for %q: name bash, zsh or fish", args[0])
-		},
-	}
-}
-
-// newHelp replaces cobra's own, which calls an unknown verb a success.
-func newHelp() *cobra.Command {
-	return &cobra.Command{
-		Use:                   "help [COMMAND]",
-		DisableFlagsInUseLine: true,
-		Short:                 "Show the help of a command",
-		Long:                  "Show what a command does, its options and an example.",
-		Example:               "  totpctl help enrol",
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			var names []string
-			for _, verb := range cmd.Root().Commands() {
-				if len(args) == 0 && verb.IsAvailableCommand() {
-					names = append(names, verb.Name()+"\t"+verb.Short)
-				}
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			verb, rest, _ := cmd.Root().Find(args)
-			if err := noVerb(cmd.Root(), rest); err != nil {
-				return err
-			}
-			return verb.Help()
 		},
 	}
 }

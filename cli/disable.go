@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,22 +18,24 @@ func newDisable(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disable [USER] [OPTIONS]",
 		Short: "Take the second factor away",
-		Long: `Take the second factor away, with all its devices and the count of wrong codes:
-logins then ask for the password alone. To set it up anew: totpctl enrol.
+		Long: `Take the second factor away, with all its devices and the count of wrong
+codes: logins then ask for the password alone. To set it up anew: totpctl enrol.
 
-Without USER it is your own; you are asked for your password and a code. When standard
-input isn't a terminal, its first line is the password and its second the code.
+Without USER it is your own; you are asked for your password and a code. When
+standard input isn't a terminal, its first line is the password and its second
+the code.
 
-root disables that of USER, to help somebody locked out, and is asked whether to go on
-unless --yes is given.`,
+root disables that of USER, to help somebody locked out, and is asked whether to
+go on unless --yes is given. Without USER it is root's own, in the same way.`,
 		Example:           "  totpctl disable alice --yes",
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			// Root is asked for no proof that the daemon doesn't look at.
+			if len(args) == 0 && os.Geteuid() != 0 {
 				return c.disableOwn(cmd.Context())
 			}
-			return c.disableUser(cmd.Context(), args[0], yes)
+			return c.disableUser(cmd.Context(), userOf(args), yes)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
@@ -50,7 +53,7 @@ func (c *command) disableOwn(ctx context.Context) error {
 		return failed("disable", own.User, err)
 	}
 	if c.in.terminal {
-		c.say("This takes the second factor of %s away: %s.", printable(own.User), printable(strings.Join(names(own), ", ")))
+		c.warn(own)
 		c.say("Logins then ask for the password alone. Ctrl-C leaves it as it is.")
 	}
 	password, err := c.password(ctx, own.User)
@@ -67,31 +70,47 @@ func (c *command) disableOwn(ctx context.Context) error {
 	return c.disable(ctx, client, own.User, control.DisableRequest{Password: password, Code: control.Secret(code)})
 }
 
-// disableUser is root's help for somebody else.
+// disableUser is root's help for somebody else, or for itself where no user is named.
 func (c *command) disableUser(ctx context.Context, user string, yes bool) error {
 	if !yes && !c.in.terminal {
-		return &misuse{"disable " + printable(user) + ": nobody can be asked, standard input is no terminal",
-			"to do it without asking: totpctl disable " + quote(user) + " --yes"}
+		what := strings.TrimSpace("disable " + user)
+		return &misuse{printable(what) + ": nobody can be asked, standard input is no terminal",
+			"to do it without asking: totpctl disable" + argument(user) + " --yes"}
 	}
 	client := c.client()
-	if !yes {
-		account, err := client.Status(ctx, control.StatusRequest{User: user})
-		if err != nil {
+	account := control.Account{User: user, Enrolled: true}
+	if !yes || user == "" {
+		told, err := client.Status(ctx, control.StatusRequest{User: user})
+		switch {
+		case err == nil:
+			account = told
+		case codeOf(err) == control.ErrUnavailable && user != "":
+			c.say("What %s has can't be read: %s.", printable(user), printable(err.Error())) // root's help goes on
+		default:
 			return failed("disable", user, err)
 		}
-		// With nothing to lose, there is nothing to ask.
-		if account.Enrolled {
-			c.say("This takes the second factor of %s away: %s.", printable(account.User), printable(strings.Join(names(account), ", ")))
-			answer, err := c.in.line(ctx, "Logins then ask for the password alone. Go on? [y/N] ")
-			if err != nil && !errors.Is(err, io.EOF) {
-				return failed("disable", user, err)
-			}
-			if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-				return failed("disable", user, errors.New("not confirmed: nothing was changed"))
-			}
+	}
+	// With nothing to lose, there is nothing to ask; the daemon says so.
+	if account.Enrolled && !yes {
+		c.warn(account)
+		answer, err := c.in.line(ctx, "Logins then ask for the password alone. Go on? [y/N] ")
+		if err != nil && !errors.Is(err, io.EOF) {
+			return failed("disable", account.User, err)
+		}
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			return failed("disable", account.User, errors.New("not confirmed: nothing was changed"))
 		}
 	}
-	return c.disable(ctx, client, user, control.DisableRequest{User: user})
+	return c.disable(ctx, client, account.User, control.DisableRequest{User: account.User})
+}
+
+// warn names what a disable takes away.
+func (c *command) warn(a control.Account) {
+	what := ""
+	if len(a.Devices) > 0 {
+		what = ": " + strings.Join(names(a), ", ")
+	}
+	c.say("This takes the second factor of %s away%s.", printable(a.User), printable(what))
 }
 
 // disabled is what --json prints.

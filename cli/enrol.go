@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -30,20 +29,21 @@ func newEnrol(c *command) *cobra.Command {
 		Use:     "enrol [USER] [OPTIONS]",
 		Aliases: []string{"enroll"},
 		Short:   "Set up the second factor",
-		Long: `Set up your second factor: an authenticator app on your phone, or anything else
-that makes time-based one-time codes (TOTP). You are asked for your password, shown a
-QR code and the same key as text, and asked for the first code. Only that code
-activates the key; without it, nothing changes, and the key is void after 10 minutes.
+		Long: `Set up your second factor: an authenticator app on your phone, or anything
+else that makes time-based one-time codes (TOTP). You are asked for your
+password, shown a QR code and the same key as text, and asked for the first
+code. Only that code activates the key; without it nothing changes, and the key
+is void after 10 minutes.
 
-The key is written to a terminal only, or to the file of --qr-png (mode 0600, never
-overwritten). When standard output is something else, --qr utf8, --qr ascii or --json
-say that you want it there. When standard input isn't a terminal, its first line is the
-password and each line after it a code. --json prints the enrolment as one line, then
-one line for each code.
+The key is written to a terminal only, or to the file of --qr-png (mode 0600,
+never overwritten). When standard output is something else, --qr utf8, --qr
+ascii or --json say that you want it there. When standard input isn't a
+terminal, its first line is the password and each line after it a code. --json
+prints the enrolment as one line, then one line for each code.
 
-root gives USER a key that already exists, as that of a hardware token, with --uri and
-without a code. A link on a command line can be seen in the process list by everybody:
-prefer --uri -, which reads it from standard input.`,
+root gives USER a key that exists already, as that of a hardware token, with
+--uri and without a code. A link on a command line can be seen in the process
+list by everybody: prefer --uri -, which reads it from standard input.`,
 		Example:           `  totpctl enrol --name "work phone"`,
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -55,10 +55,10 @@ prefer --uri -, which reads it from standard input.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.name, "name", "", "what to call the `DEVICE` (default \"phone\"; with --uri \"token\")")
-	f.StringVar(&o.qr, "qr", "", "`HOW` to draw the QR code: utf8, ascii or none (default by locale)")
+	f.StringVar(&o.name, "name", "", "call the `DEVICE` so (default \"phone\"; with --uri \"token\")")
+	f.StringVar(&o.qr, "qr", "", "draw the code: `HOW` is utf8, ascii or none")
 	f.StringVar(&o.png, "qr-png", "", "write the QR code to a new `FILE` as a picture")
-	f.StringVar(&o.uri, "uri", "", "as root: set the key of this otpauth `LINK`; - reads it from standard input")
+	f.StringVar(&o.uri, "uri", "", "as root: set the key of this otpauth `LINK`; - reads it")
 	cmd.MarkFlagFilename("qr-png", "png")
 	cmd.RegisterFlagCompletionFunc("qr", cobra.FixedCompletions([]string{"utf8", "ascii", "none"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, flag := range []string{"name", "uri"} {
@@ -175,15 +175,5 @@ func errVoid() error {
 	return &control.Error{
 		Code:    control.ErrNoPending,
 		Message: "no right code came in time: the key shown is void, nothing was changed",
-	}
-}
-
-// pause waits for d, or until the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

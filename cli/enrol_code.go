@@ -81,11 +81,11 @@ func (c *command) confirm(ctx context.Context, client *control.Client, user stri
 		}
 		// What a code sets off is seen to its end, so that the person learns of it.
 		verdict, err := client.Confirm(context.WithoutCancel(ctx), control.ConfirmRequest{User: user, Code: control.Secret(typed)})
+		if codeOf(err) == control.ErrNoPending {
+			return errVoid()
+		}
 		if err != nil {
-			if err := c.refused(inTime, err); err != nil {
-				return err
-			}
-			continue
+			return err
 		}
 		if c.json {
 			if err := c.printJSON(verdict); err != nil {
@@ -100,25 +100,6 @@ func (c *command) confirm(ctx context.Context, client *control.Client, user stri
 			c.say("%s", advice(verdict, o))
 		}
 	}
-}
-
-// refused returns the error that ends the enrolment, nil after a wait that the daemon imposed.
-func (c *command) refused(ctx context.Context, err error) error {
-	wait := new(control.Error)
-	if !errors.As(err, &wait) {
-		return err
-	}
-	switch wait.Code {
-	case control.ErrNoPending:
-		return errVoid()
-	case control.ErrWait:
-		d := time.Duration(wait.RetryAfter) * time.Second
-		c.say("Too many wrong codes: wait %s.", inWords(d))
-		if err = pause(ctx, d); errors.Is(err, context.DeadlineExceeded) {
-			return errVoid()
-		}
-	}
-	return err
 }
 
 // done tells what the next login is like.

@@ -89,8 +89,8 @@ func newRoot(c *command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "totpctl",
 		Short: "Set up the one-time codes of your logins",
-		Long: `totpctl sets up the second factor of your logins on this host: the one-time code
-that an authenticator app shows, asked for after your password.
+		Long: `totpctl sets up the second factor of your logins on this host: the one-time
+code that an authenticator app shows, asked for after your password.
 
 It talks to the daemon totpd, which decides who may do what: you may do as you
 like with your own second factor, root may help everybody.
@@ -106,7 +106,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.SetErr(c.err)
 	root.SetUsageTemplate(usageTemplate)
 	root.PersistentFlags().StringVar(&c.socket, "socket", "",
-		"the daemon's control `PATH` (default $TOTPD_SOCKET, else "+defaultSocket+")")
+		"the daemon listens at `PATH` (default $TOTPD_SOCKET,\nelse "+defaultSocket+")")
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newVersion(c), newCompletion(c))

@@ -155,11 +155,13 @@ func (f *failure) name() string {
 }
 
 // argument is the user as named on the command line, with the space before it.
-func (f *failure) argument() string {
-	if f.named == "" {
+func (f *failure) argument() string { return argument(f.named) }
+
+func argument(user string) string {
+	if user == "" {
 		return ""
 	}
-	return " " + quote(f.named)
+	return " " + quote(user)
 }
 
 // quote makes s one word for a shell.

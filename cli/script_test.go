@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/mattn/go-sqlite3"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -120,6 +122,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon":   cmdDaemon,
+			"sql":      cmdSQL,
 			"person":   cmdPerson,
 			"robot":    cmdRobot,
 			"scan":     cmdScan,
@@ -238,6 +241,15 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("daemon %s?", args[0])
 	}
+}
+
+// cmdSQL is: sql STATEMENT. It is run on the store of a daemon that was stopped.
+func cmdSQL(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite3", ts.MkAbs("totpd.db"))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[0])
+	ts.Check(err)
 }
 
 // servePasswords does what systemd does with totpd-password.socket: a process for each connection.

@@ -16,8 +16,9 @@ func newStatus(c *command) *cobra.Command {
 	return c.withJSON(&cobra.Command{
 		Use:   "status [USER] [OPTIONS]",
 		Short: "Show the state of the second factor",
-		Long: `Show whether the second factor is set up, with which devices, when they were added and
-last used, how many wrong codes came in a row, and whether that makes logins wait.
+		Long: `Show whether the second factor is set up, with which devices, when they were
+added and last used, how many wrong codes came in a row, and whether that makes
+logins wait.
 
 Without USER it is your own; that of somebody else is for root to see.`,
 		Example:           "  totpctl status --json",

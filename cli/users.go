@@ -18,8 +18,9 @@ func newUsers(c *command) *cobra.Command {
 	return c.withJSON(&cobra.Command{
 		Use:   "users [OPTIONS]",
 		Short: "List everybody who has enrolled",
-		Long: `List everybody of whom totpd knows anything, with devices, dates and state, in order of
-user name. For root. --json prints an array with the same fields as status --json.`,
+		Long: `List everybody of whom totpd knows anything, with devices, dates and state, in
+order of user name. For root. --json prints an array of what status --json
+prints.`,
 		Example:           "  totpctl users",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,

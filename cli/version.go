@@ -11,8 +11,8 @@ func newVersion(c *command) *cobra.Command {
 	return c.withJSON(&cobra.Command{
 		Use:   "version [OPTIONS]",
 		Short: "Show the versions of command and daemon",
-		Long: `Show the version of this command and of the daemon that answers it. The command's
-is shown even when no daemon answers.`,
+		Long: `Show the version of this command and of the daemon that answers it. The
+command's is shown even when no daemon answers.`,
 		Example:           "  totpctl version",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
