@@ -15,21 +15,23 @@ const million = 1_000_000
 
 // size is how much is measured.
 type size struct {
-	people, medium, large   int // users: who log in, and in the two large stores
+	loggingIn, many, most   int // users: who log in, and in the two large stores
 	warm, rounds            int
 	slowRounds              int // of pam_oath with many users
 	workers, crowds, starts int
 }
 
 var (
-	fullSize  = size{people: 256, medium: 100_000, large: million, warm: 40, rounds: 250, slowRounds: 30, workers: 64, crowds: 5, starts: 7}
-	quickSize = size{people: 64, medium: 500, large: 2000, warm: 1, rounds: 3, slowRounds: 2, workers: 8, crowds: 1, starts: 1}
+	fullSize  = size{loggingIn: 256, many: 100_000, most: million, warm: 40, rounds: 250, slowRounds: 30, workers: 64, crowds: 5, starts: 7}
+	quickSize = size{loggingIn: 64, many: 500, most: 2000, warm: 1, rounds: 3, slowRounds: 2, workers: 8, crowds: 1, starts: 1}
 )
 
 // bench is what the measurements share.
 type bench struct {
 	size
 	dir     string
+	only    string // parts to measure; empty: all
+	log     string
 	totpd   string // program
 	module  string
 	permit  string // module
@@ -42,7 +44,7 @@ type bench struct {
 
 // prepare makes everything below dir that the measurements need.
 func prepare(o options, dir string) (*bench, error) {
-	b := &bench{size: fullSize, dir: dir, running: map[string]*daemon{}}
+	b := &bench{size: fullSize, dir: dir, only: o.only, log: o.log, running: map[string]*daemon{}}
 	if o.quick {
 		b.size = quickSize
 	}
@@ -56,7 +58,7 @@ func prepare(o options, dir string) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.people, err = newPeople(b.size.people, million); err != nil {
+	if b.people, err = newPeople(b.loggingIn, million); err != nil {
 		return nil, err
 	}
 	if err := furnish(dir, b.people.users, o.log); err != nil {
@@ -197,6 +199,14 @@ func (b *bench) begin(s store) error {
 	return err
 }
 
+func (b *bench) lastWords() string {
+	var text string
+	for _, d := range b.running {
+		text += d.said.String()
+	}
+	return text
+}
+
 // end stops all daemons.
 func (b *bench) end() error {
 	var errs []error
@@ -209,13 +219,27 @@ func (b *bench) end() error {
 
 // measure does all measurements.
 func (b *bench) measure() (_ *report, err error) {
-	defer func() { err = errors.Join(err, b.end()) }()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w\nlast words of the daemons:\n%s", err, b.lastWords())
+		}
+		err = errors.Join(err, b.end())
+	}()
 	r := newReport(b)
-	for _, phase := range []func(*report) error{b.same, b.forked, b.dormant, b.daemonSide, b.crowd, b.medium, b.large} {
+	for _, part := range []struct {
+		name    string
+		measure func(*report) error
+	}{
+		{"same", b.same}, {"fork", b.forked}, {"dormant", b.dormant}, {"daemon", b.daemonSide}, {"crowd", b.crowd},
+		{"100k", b.medium}, {"1m", b.large},
+	} {
+		if b.only != "" && !strings.Contains(","+b.only+",", ","+part.name+",") {
+			continue
+		}
 		if err := b.renew(); err != nil {
 			return nil, err
 		}
-		if err := phase(r); err != nil {
+		if err := part.measure(r); err != nil {
 			return nil, err
 		}
 	}
@@ -283,14 +307,14 @@ func (b *bench) crowd(r *report) error {
 }
 
 func (b *bench) medium(r *report) error {
-	if _, err := b.renewMany(b.size.medium, true); err != nil {
+	if _, err := b.renewMany(b.many, true); err != nil {
 		return err
 	}
 	t, err := b.host.alternate("same", 5, b.slowRounds, "totpd.many", "oath.many")
 	if err != nil {
 		return err
 	}
-	r.times(fmt.Sprintf("one login, %d users", b.size.medium), t)
+	r.times(fmt.Sprintf("one login, %d users", b.many), t)
 	r.ratio("login_100k_users_vs_oath", nanoseconds(t["totpd.many"]), nanoseconds(t["oath.many"]))
 	resident, err := b.running["totpd.many"].residentMB()
 	r.value("resident_mb_100k_users", resident)
@@ -298,7 +322,7 @@ func (b *bench) medium(r *report) error {
 }
 
 func (b *bench) large(r *report) error {
-	ready, err := b.renewMany(b.size.large, false)
+	ready, err := b.renewMany(b.most, false)
 	if err != nil {
 		return err
 	}
@@ -306,7 +330,7 @@ func (b *bench) large(r *report) error {
 	if err != nil {
 		return err
 	}
-	r.times(fmt.Sprintf("one login, %d users beside %d", b.size.large, b.size.people), t)
+	r.times(fmt.Sprintf("one login, %d users beside %d", b.most, b.loggingIn), t)
 	r.ratio("growth_1_to_1m_users", nanoseconds(t["totpd.many"]), nanoseconds(t["totpd"]))
 	r.value("ready_ms_1m_users", nanoseconds(ready)/1e6)
 	return nil

@@ -29,6 +29,8 @@
 // syslog daemon: then google-authenticator writes its lines to /dev/console, which on a serial line
 // takes about 1 ms each.
 //
+// -only measures some parts, -quick tries all of them with small counts, as the test does.
+//
 // State lies below build/, on whatever file system that is; the table says which.
 //
 // What each figure is:

@@ -12,7 +12,7 @@ import (
 )
 
 // fill adds others to the users of a store until it has so many, each enrolled with a secret that can't
-// be opened, and brings all of them into the order of a store that has grown. The daemon must not run.
+// be opened. The daemon must not run.
 //
 // This is the only place that knows the database's form. A record that it doesn't know is an error.
 func (s store) fill(users int) error {
@@ -30,8 +30,11 @@ func (s store) fill(users int) error {
 	var account struct {
 		Devices []struct{ Sealed []byte }
 	}
-	if err := json.Unmarshal([]byte(record), &account); err != nil || len(account.Devices) != 1 {
-		return fmt.Errorf("unexpected record of %s: %w", name, err)
+	if err := json.Unmarshal([]byte(record), &account); err != nil {
+		return fmt.Errorf("record of %s: %w", name, err)
+	}
+	if len(account.Devices) != 1 {
+		return fmt.Errorf("record of %s: %d devices", name, len(account.Devices))
 	}
 	sealed := account.Devices[0].Sealed
 	before, after, found := strings.Cut(record, base64.StdEncoding.EncodeToString(sealed))

@@ -15,6 +15,7 @@ type options struct {
 	quick bool
 	check bool
 	log   string // socket or none
+	only  string // parts, empty: all
 }
 
 func main() {
@@ -35,6 +36,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "try every path with small counts: the figures mean nothing")
 	f.BoolVar(&o.check, "check", false, "status 1 when a figure misses its limit")
 	f.StringVar(&o.log, "log", "socket", "socket: a /dev/log that is read; none: no /dev/log")
+	f.StringVar(&o.only, "only", "", "measure only these `PARTS`, with commas: same, fork, dormant, daemon, crowd, 100k, 1m")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -64,7 +66,7 @@ func run(o options, out io.Writer) error {
 	if _, err := io.WriteString(out, text); err != nil {
 		return err
 	}
-	if !o.quick {
+	if !o.quick && o.only == "" {
 		if err := os.WriteFile(filepath.Join(o.top, "build", "bench.txt"), []byte(text), 0o644); err != nil {
 			return err
 		}

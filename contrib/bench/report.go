@@ -46,7 +46,11 @@ type report struct {
 
 func newReport(b *bench) *report {
 	r := &report{figures: map[string]float64{}}
-	fmt.Fprintf(&r.table, "%d users log in; state on %s\n\n", len(b.people.users), fileSystem(b.dir))
+	fmt.Fprintf(&r.table, "%d users log in; state on %s\n", b.loggingIn, fileSystem(b.dir))
+	if b.log == "none" {
+		r.table.WriteString("no /dev/log: what modules log goes to /dev/console\n")
+	}
+	r.table.WriteByte('\n')
 	fmt.Fprintf(&r.table, "%-38s %-11s %5s %10s %10s %10s\n", "", "", "n", "median", "10th %", "90th %")
 	return r
 }
@@ -93,6 +97,9 @@ func (r *report) String() string {
 	var b strings.Builder
 	b.WriteString(r.table.String() + "\n")
 	for _, l := range limits {
+		if _, ok := r.figures[l.name]; !ok {
+			continue
+		}
 		word, verdict := "at most", "met"
 		if l.least {
 			word = "at least"
@@ -104,6 +111,9 @@ func (r *report) String() string {
 	}
 	b.WriteByte('\n')
 	for _, l := range limits {
+		if _, ok := r.figures[l.name]; !ok {
+			continue
+		}
 		kind := "ratio"
 		if l.unit != "" {
 			kind = "value"

@@ -283,7 +283,9 @@ static void alternate(enum how how, long warm, long rounds, char **names, size_t
             printf("%s %ld\n", names[i], times[round][i]);
 }
 
-/* What the workers tell the parent, in shared memory: when each login was done. */
+/* What the workers tell the parent, in shared memory: when each login was done. There is room for the
+ * three codes of each user, and for those that become good meanwhile. */
+enum { WHEN_PER_USER = 8 };
 struct worker {
     size_t done;
     int64_t when[];
@@ -298,7 +300,7 @@ static void work(struct service *s, size_t from, size_t to, struct worker *w, in
     transaction(s->name, user, code);
     if (write(ready, &c, 1) != 1 || read(go, &c, 1) != 0) /* the parent closes its end: all start */
         die("start of the round: %s", strerror(errno));
-    while ((code = take(s, from, to, &user)) != NULL) {
+    while (w->done < WHEN_PER_USER * (to - from) && (code = take(s, from, to, &user)) != NULL) {
         transaction(s->name, user, code);
         w->when[w->done++] = nanoseconds(CLOCK_MONOTONIC);
     }
@@ -310,7 +312,7 @@ static void concurrent(size_t workers, const char *name)
     size_t share = book.count / workers;
     if (share < 1)
         die("%zu workers need as many users", workers);
-    size_t size = (sizeof(struct worker) + 8 * share * sizeof(int64_t) + 4095) & ~(size_t)4095;
+    size_t size = (sizeof(struct worker) + WHEN_PER_USER * share * sizeof(int64_t) + 4095) & ~(size_t)4095;
     char *shared = mmap(NULL, workers * size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int ready[2], go[2];
     if (shared == MAP_FAILED || pipe(ready) != 0 || pipe(go) != 0)
