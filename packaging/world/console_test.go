@@ -114,7 +114,7 @@ func TestInterruptAtThePrompt(t *testing.T) {
 		"inga": "su inga -c id", "ines": "su --pty ines -c id", "igor": "sudo id",
 		"ida": strings.Join(sshd.Client("ida"), " ") + " id",
 	} {
-		name, _, _ := strings.Cut(command, " "+user)
+		name, _, _ := strings.Cut(command, " -F")
 		t.Run(name, func(t *testing.T) {
 			p := newPerson(t, user)
 			allowSudo(t, user)
