@@ -26,7 +26,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -51,53 +53,103 @@ extern char _edata[] HIDDEN;
 extern char _end[] HIDDEN;
 
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) __attribute__((weak));
+void *__real_mmap(void *, size_t, int, int, int, off_t) __attribute__((weak));
+void *__real_malloc(size_t) __attribute__((weak));
+void __real_free(void *) __attribute__((weak));
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+/* The runtime touches some 150 fresh pages when it starts, one page fault each. On a virtual machine a
+ * fault can cost more than everything else that is done for that page, so the pages that are known to
+ * be used are asked for at once. A kernel before 5.14 refuses, and takes the faults. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static void populate(const void *from, const void *to, int advice)
+{
+	uintptr_t page = (uintptr_t)getpagesize();
+	uintptr_t begin = (uintptr_t)from & ~(page - 1), end = ((uintptr_t)to + page - 1) & ~(page - 1);
+	int saved = errno;
+	(void)madvise((void *)begin, end - begin, advice);
+	errno = saved;
+}
+
+/* All mappings of the runtime come through here. It uses the beginning of each writable one; the
+ * largest are tables with few used places far apart, except for the heap, which is mapped in place. */
+void *__wrap_mmap(void *, size_t, int, int, int, off_t) HIDDEN;
+void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	enum { HEAP = 448 * 1024, OTHER = 64 * 1024, TABLE = 512 * 1024 };
+	char *p = __real_mmap(addr, size, protection, flags, fd, offset);
+	if (p == MAP_FAILED || protection != (PROT_READ | PROT_WRITE))
+		return p;
+	size_t used = size < TABLE ? OTHER : (flags & MAP_FIXED) != 0 ? HEAP : 0;
+	if (used != 0)
+		populate(p, p + (size < used ? size : used), MADV_POPULATE_WRITE);
+	return p;
+}
+
+/* The few bytes that the runtime's C half allocates, mostly on its own threads. Taken from the C
+ * library, each of these threads would make it reserve 64 MB for an arena. */
+static struct {
+	_Atomic size_t used;
+	_Alignas(16) char bytes[1024];
+} small;
+
+void *__wrap_malloc(size_t) HIDDEN;
+void *__wrap_malloc(size_t size)
+{
+	if (size > sizeof small.bytes)
+		return __real_malloc(size);
+	size_t rounded = (size + 15) & ~(size_t)15;
+	size_t at = atomic_fetch_add(&small.used, rounded);
+	return at + rounded <= sizeof small.bytes ? small.bytes + at : __real_malloc(size);
+}
+
+void __wrap_free(void *) HIDDEN;
+void __wrap_free(void *p)
+{
+	uintptr_t at = (uintptr_t)p, begin = (uintptr_t)small.bytes;
+	if (at < begin || at >= begin + sizeof small.bytes)
+		__real_free(p);
+}
 
 /* ---- threads ---------------------------------------------------------------------------------- */
 
 /* The runtime gets threads that were made beforehand, so that their making can fail with an error. It
  * takes its main thread, its template thread and one or two to run what its main thread leaves; those
  * that it doesn't take end again. */
-enum { SEATS = 5, SEAT_STACK = 256 * 1024 };
+enum { SEATS = 4, SEAT_STACK = 256 * 1024 };
 
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	int made;      /* threads that wait for work or have it */
-	int taken;     /* of these, those with work */
-	int asked;     /* pthread_create calls of the runtime so far */
-	bool dismissed; /* those without work end */
-	struct {
-		void *(*fn)(void *);
-		void *arg;
-	} work[SEATS];
-} seats = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+static struct seat {
+	pthread_t id;
+	sem_t called;
+	void *(*fn)(void *); /* NULL: to go */
+	void *arg;
+} seats[SEATS];
+static int made;           /* so many of seats have a thread */
+static atomic_int taken;   /* so many of these have been asked for */
+static atomic_int threads; /* pthread_create calls of the runtime */
 
-static void *seat(void *unused)
+static void *sit(void *own)
 {
-	(void)unused;
-	pthread_mutex_lock(&seats.lock);
-	int mine = seats.made++;
-	pthread_cond_broadcast(&seats.changed);
-	while (mine >= seats.taken && !seats.dismissed)
-		pthread_cond_wait(&seats.changed, &seats.lock);
-	bool work = mine < seats.taken;
-	if (!work) {
-		seats.made--;
-		pthread_cond_broadcast(&seats.changed);
-	}
-	pthread_mutex_unlock(&seats.lock);
-	return work ? seats.work[mine].fn(seats.work[mine].arg) : NULL;
+	struct seat *s = own;
+	while (sem_wait(&s->called) != 0)
+		; /* EINTR */
+	return s->fn == NULL ? NULL : s->fn(s->arg);
 }
 
-/* dismiss_seats ends the threads that have no work, and waits until they are as good as gone. */
+/* dismiss_seats ends the threads that have no work, and waits for their end. */
 static void dismiss_seats(void)
 {
-	pthread_mutex_lock(&seats.lock);
-	seats.dismissed = true;
-	pthread_cond_broadcast(&seats.changed);
-	while (seats.made > seats.taken)
-		pthread_cond_wait(&seats.changed, &seats.lock);
-	pthread_mutex_unlock(&seats.lock);
+	for (; made > 0 && made > taken; made--) {
+		struct seat *s = &seats[made - 1];
+		s->fn = NULL;
+		sem_post(&s->called);
+		pthread_join(s->id, NULL);
+	}
 }
 
 static bool make_seats(void)
@@ -105,19 +157,12 @@ static bool make_seats(void)
 	pthread_attr_t attr;
 	if (pthread_attr_init(&attr) != 0)
 		return false;
-	bool ok = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
-		  pthread_attr_setstacksize(&attr, SEAT_STACK) == 0;
-	int started = 0;
-	seats.dismissed = false;
-	for (; ok && started < SEATS; started += ok) {
-		pthread_t id;
-		ok = __real_pthread_create(&id, &attr, seat, NULL) == 0;
+	bool ok = pthread_attr_setstacksize(&attr, SEAT_STACK) == 0;
+	for (made = 0; ok && made < SEATS; made += ok) {
+		struct seat *s = &seats[made];
+		ok = sem_init(&s->called, 0, 0) == 0 && __real_pthread_create(&s->id, &attr, sit, s) == 0;
 	}
 	pthread_attr_destroy(&attr);
-	pthread_mutex_lock(&seats.lock);
-	while (seats.made < started)
-		pthread_cond_wait(&seats.changed, &seats.lock);
-	pthread_mutex_unlock(&seats.lock);
 	if (!ok)
 		dismiss_seats();
 	return ok;
@@ -126,28 +171,26 @@ static bool make_seats(void)
 /* The second thread that the runtime asks for is sysmon (runtime.main starts it before anything else).
  * It takes processors from calls that last, polls a network that we don't use, and forces garbage
  * collections that we switch off; it would run and take locks between calls. It is never started. */
-enum { ASKED_FOR_SYSMON = 2 };
+enum { THREAD_OF_SYSMON = 2 };
 
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) HIDDEN;
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	pthread_mutex_lock(&seats.lock);
-	bool sysmon = ++seats.asked == ASKED_FOR_SYSMON;
-	bool seated = !sysmon && seats.taken < seats.made;
-	if (seated) {
-		seats.work[seats.taken].fn = fn;
-		seats.work[seats.taken].arg = arg;
-		seats.taken++;
-		pthread_cond_broadcast(&seats.changed);
-	}
-	pthread_mutex_unlock(&seats.lock);
-	if (sysmon)
-		free(arg); /* as fn would have done */
-	if (sysmon || seated) {
-		*id = pthread_self(); /* detached; the runtime doesn't look at it */
+	if (atomic_fetch_add(&threads, 1) + 1 == THREAD_OF_SYSMON) {
+		__wrap_free(arg); /* as fn would have done */
+		*id = pthread_self(); /* the runtime doesn't look at it */
 		return 0;
 	}
-	return __real_pthread_create(id, attr, fn, arg);
+	int n = atomic_load(&taken);
+	while (n < made && !atomic_compare_exchange_weak(&taken, &n, n + 1))
+		;
+	if (n >= made)
+		return __real_pthread_create(id, attr, fn, arg);
+	seats[n].fn = fn;
+	seats[n].arg = arg;
+	sem_post(&seats[n].called);
+	*id = seats[n].id;
+	return 0;
 }
 
 /* With a key, the runtime would bind a machine to each thread of the host until that thread ends, and
@@ -250,7 +293,7 @@ enum { RESERVE = 1600 << 20, COMMIT = 64 << 20 };
  * strict overcommit count writable memory; trying is the one way to know of all. */
 static bool room(size_t size, int protection)
 {
-	void *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | (protection == PROT_NONE ? MAP_NORESERVE : 0), -1, 0);
+	void *p = __real_mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | (protection == PROT_NONE ? MAP_NORESERVE : 0), -1, 0);
 	if (p == MAP_FAILED)
 		return false;
 	munmap(p, size);
@@ -315,6 +358,8 @@ static const char *start(void)
 		return "out of memory";
 	if (!make_seats())
 		return "no thread to be had (ulimit -u)";
+	populate(__ehdr_start, _edata, MADV_POPULATE_READ);
+	populate(_edata, _end, MADV_POPULATE_WRITE);
 	for (go_init *const *init = totpd_go_init; init < totpd_go_init_end; init++)
 		(*init)(1, vectors.argv, vectors.envp);
 	return NULL;

@@ -155,7 +155,7 @@ struct login {
 	int asks, tells;
 	long long deadline; /* of the daemon's part of this turn */
 	char *typed;        /* the last answer */
-	struct dialogue d;
+	struct dialogue d;  /* its frame, large and mostly unused, is the end of it */
 };
 
 /* out_of_service is the one text of our own: it is shown when the daemon, whose all the others are,
@@ -266,9 +266,10 @@ static const char *outcome_name(int rc)
 
 EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	struct login *l = calloc(1, sizeof *l);
+	struct login *l = malloc(sizeof *l);
 	if (l == NULL)
 		return PAM_BUF_ERR;
+	memset(l, 0, offsetof(struct login, d.frame));
 	l->pamh = pamh;
 	l->silent = ((unsigned)flags & PAM_SILENT) != 0;
 	l->d.fd = -1;
@@ -301,7 +302,7 @@ out:
 	if (l->d.fd >= 0)
 		close(l->d.fd);
 	wipe(l->typed);
-	explicit_bzero(l, sizeof *l);
+	explicit_bzero(l, offsetof(struct login, d.frame) + l->d.dirty);
 	free(l);
 	return rc;
 }

@@ -24,7 +24,8 @@ enum want {
 	WANT_FAULT        /* the dialogue broke: fault says how, and cause is an errno or 0 */
 };
 
-/* One login. Zeroed and filled by C, then carried forward by dialogue_step; no pointer into Go. */
+/* One login. Zeroed (all but frame) and filled by C, then carried forward by dialogue_step; no pointer
+ * into Go. */
 struct dialogue {
 	/* from C, before the first step */
 	struct text socket, user, service, rhost, tty, ruser, authinfo;
@@ -38,12 +39,13 @@ struct dialogue {
 	int outcome; /* what to return to PAM */
 	int cause;
 	const char *fault;
-	char text[WIRE_MAX_FRAME]; /* with a NUL at its end */
+	const char *text; /* with a NUL at its end; in frame */
 
 	/* Go's own */
 	int fd; /* closed by C, -1 when there is none */
 	int answers;
-	size_t begin, end;           /* what of frame is to be sent, or has come */
+	size_t begin, end; /* what of frame is to be sent, or has come */
+	size_t dirty;      /* how much of frame has been used: C wipes it */
 	unsigned char frame[WIRE_MAX_FRAME];
 };
 

@@ -96,8 +96,14 @@ func begin(d *C.struct_dialogue) {
 		fail(d, faultOpen, 0)
 		return
 	}
-	d.begin, d.end = 0, C.size_t(len(out))
+	queue(d, out)
 	connect(d)
+}
+
+// queue makes a frame the next to be sent.
+func queue(d *C.struct_dialogue, out []byte) {
+	d.begin, d.end = 0, C.size_t(len(out))
+	d.dirty = max(d.dirty, d.end)
 }
 
 // connect never waits: unix(7) answers EAGAIN when the daemon's queue is full.
@@ -140,7 +146,6 @@ func send(d *C.struct_dialogue) {
 			return
 		}
 	}
-	clear(frame(d)[:d.end]) // it may hold a code
 	d.begin, d.end = 0, 0
 	receive(d)
 }
@@ -178,6 +183,7 @@ func receive(d *C.struct_dialogue) {
 			return
 		default:
 			d.end += C.size_t(got)
+			d.dirty = max(d.dirty, d.end)
 		}
 	}
 }
@@ -224,11 +230,14 @@ func end(d *C.struct_dialogue, o wire.Outcome) {
 	}
 }
 
-// show copies a text for C. The decoder has seen to it that no NUL is inside.
+// show makes text, which lies in the frame, a string for C. The decoder has seen to it that no NUL is
+// inside. The header before it has been read, so there is room to move it down for a NUL at its end.
 func show(d *C.struct_dialogue, text []byte) {
-	out := unsafe.Slice((*byte)(unsafe.Pointer(&d.text[0])), len(d.text))
-	n := copy(out[:len(out)-1], text)
-	out[n] = 0
+	begin := d.begin - C.size_t(len(text)) - 1
+	out := frame(d)[begin:d.begin]
+	copy(out, text)
+	out[len(text)] = 0
+	d.text = (*C.char)(unsafe.Pointer(&out[0]))
 }
 
 func answer(d *C.struct_dialogue) {
@@ -239,6 +248,6 @@ func answer(d *C.struct_dialogue) {
 		return
 	}
 	d.answers++
-	d.begin, d.end = 0, C.size_t(len(out))
+	queue(d, out)
 	send(d)
 }
