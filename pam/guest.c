@@ -270,17 +270,17 @@ static bool calm_signals(void)
 	return false;
 }
 
-/* block_all blocks every signal of this thread, also the two that glibc keeps to itself: their handlers
- * must not run on a Go stack. sigmask(2) through the C library would leave them out. */
-static void block_all(uint64_t *before)
-{
-	uint64_t all = ~(uint64_t)0;
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, before, sizeof all);
-}
+/* The signal mask of this thread, as the kernel has it. The C library's calls would leave out the two
+ * signals that it keeps to itself (32 and 33, nptl(7)). Their handlers must not run on a Go stack, so
+ * every signal is blocked around Go code; but a thread that blocks them for good would make a setuid(2)
+ * of the host wait for it for good, so the runtime's threads block all but these. */
+enum { SIGNALS_OF_LIBC = 32 };
+static const uint64_t every_signal = ~(uint64_t)0;
+static const uint64_t every_signal_but_libc = ~((uint64_t)3 << (SIGNALS_OF_LIBC - 1));
 
-static void unblock_to(const uint64_t *before)
+static void set_mask(const uint64_t *mask, uint64_t *before)
 {
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof *before);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, before, sizeof *mask);
 }
 
 /* ---- start ------------------------------------------------------------------------------------ */
@@ -367,11 +367,10 @@ static const char *start(void)
 
 const char *guest_call(void (*fn)(void *), void *arg)
 {
-	sigset_t all, host;
 	const char *fault = NULL;
+	uint64_t host;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &host);
+	set_mask(&every_signal_but_libc, &host);
 	pthread_mutex_lock(&entry);
 	bool first = !started;
 	if (first) {
@@ -379,14 +378,12 @@ const char *guest_call(void (*fn)(void *), void *arg)
 		started = fault == NULL;
 	}
 	if (fault == NULL) {
-		uint64_t mask;
-		block_all(&mask);
+		set_mask(&every_signal, NULL);
 		fn(arg);
-		unblock_to(&mask);
 		if (first)
 			dismiss_seats();
 	}
 	pthread_mutex_unlock(&entry);
-	pthread_sigmask(SIG_SETMASK, &host, NULL);
+	set_mask(&host, NULL);
 	return fault;
 }

@@ -129,7 +129,7 @@ func connect(d *C.struct_dialogue) {
 	}
 }
 
-// send sends what is left of the frame, and goes on to receive.
+// send sends what is left of the frame; what comes back takes its time.
 func send(d *C.struct_dialogue) {
 	for d.begin < d.end {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(d.fd), uintptr(unsafe.Pointer(&d.frame[d.begin])),
@@ -147,7 +147,7 @@ func send(d *C.struct_dialogue) {
 		}
 	}
 	d.begin, d.end = 0, 0
-	receive(d)
+	d.want = C.WANT_INPUT
 }
 
 // receive reads until a whole frame is there, and acts on it.
