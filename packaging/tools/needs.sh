@@ -20,9 +20,7 @@ demo=(
 )
 test=(
 	shellcheck:shellcheck
-	expect:expect
 	strace:strace
-	valgrind:valgrind
 )
 
 case ${1:-} in
