@@ -86,9 +86,6 @@ func rerun(o Options, dir string) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
-		return 0, err
-	}
 	go func() {
 		for s := range signals {
 			if s != syscall.SIGINT {
@@ -114,11 +111,18 @@ func arrive(o Options, dir string) (*World, error) {
 		return nil, err
 	}
 	w := &World{Options: o, Terminals: NewTerminals(runDir)}
-	if pid, err := os.ReadFile(filepath.Join(dir, "pid")); err == nil {
-		w.OuterPID, _ = strconv.Atoi(string(pid))
+	// The machine's /proc is still there, and numbers processes as the machine does.
+	if self, err := os.Readlink("/proc/self"); err == nil {
+		w.OuterPID, _ = strconv.Atoi(self)
 	}
+	// Opened now: the folder may be out of sight soon.
+	reason, err := os.OpenFile(filepath.Join(dir, "reason"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = reason.Close() }()
 	if err := build(o, dir); err != nil {
-		if err := os.WriteFile(filepath.Join(dir, "reason"), []byte(err.Error()), 0o600); err != nil {
+		if _, err := reason.WriteString(err.Error()); err != nil {
 			fmt.Fprintln(os.Stderr, "world:", err)
 		}
 		os.Exit(exitForbidden)
@@ -126,7 +130,6 @@ func arrive(o Options, dir string) (*World, error) {
 	if err := settle(o.Name); err != nil {
 		return nil, err
 	}
-	var err error
 	w.Syslog, err = openSyslog("/dev/log", LogDir+"/syslog")
 	return w, err
 }

@@ -19,7 +19,7 @@ func build(o Options, dir string) error {
 		return fmt.Errorf("/lib is not a link to usr/lib, as it is since Debian 12")
 	}
 	// Everything is reached from here by short relative names: a path with a colon or a comma would
-	// end the list of layers too early.
+	// end the list of layers too early, and a tree below /tmp or /home goes out of sight on the way.
 	root := filepath.Join(dir, "root")
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
@@ -47,7 +47,7 @@ func build(o Options, dir string) error {
 			return err
 		}
 	}
-	if err := devices(root); err != nil {
+	if err := devices(); err != nil {
 		return err
 	}
 	if err := mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
@@ -109,8 +109,8 @@ func overlay(top string, layers ...string) error {
 
 // devices makes /dev anew: the few devices that a login needs, pseudo-terminals of its own, and room
 // for /dev/log, which must not appear on the machine.
-func devices(root string) error {
-	dev := filepath.Join(root, "dev")
+func devices() error {
+	const dev = "dev"
 	if err := os.Mkdir(dev, 0o755); err != nil {
 		return err
 	}
