@@ -76,11 +76,13 @@ demo() { build/demo; }
 libpam() { build/demo -libpam; }
 
 # The tests that a log says were skipped, with their reasons: go test prints the reason just before.
+# Parts of one test that have one reason are one line.
 skipped() {
 	awk '
+		function add(line) { if (!seen[line]++) print line }
 		/^ *[a-z0-9_]+_test\.go:[0-9]+: / { reason = $0; sub(/^[^:]*:[0-9]+: /, "", reason) }
-		/^ *--- SKIP: / { name = $3; print name ": " reason }
-		/^SKIPPED: / { sub(/^SKIPPED: /, ""); print }
+		/^ *--- SKIP: / { name = $3; if (sub("/.*", "", name)) name = name " (parts of it)"; add(name ": " reason) }
+		/^SKIPPED: / { sub(/^SKIPPED: /, ""); add($0) }
 	' "$1"
 }
 
