@@ -58,7 +58,8 @@ type story struct {
 
 func newStory() *story {
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	// SIGPIPE too: whoever read the steps is gone, and the demo still has to clean up.
+	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	return &story{began: time.Now(), stop: stop}
 }
 
