@@ -12,6 +12,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -78,6 +79,12 @@ func parse(args []string, errout io.Writer) (options, error) {
 // serve runs the daemon until a signal ends it.
 func serve(o options, cfg config.Config) error {
 	syscall.Umask(0o077)
+	// A login is a chain of short steps with one wait for the disk in it. On one processor it stays on one
+	// thread; on several, each step wakes another one, and takes longer for it. Waits for the disk and the
+	// name service hold no processor.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 	// Without this, Go ends the process when journald, at the other end of standard error, is restarted.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// Two channels: one that is full of SIGHUP would lose a SIGTERM.

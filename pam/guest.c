@@ -53,68 +53,6 @@ extern char _edata[] HIDDEN;
 extern char _end[] HIDDEN;
 
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) __attribute__((weak));
-void *__real_mmap(void *, size_t, int, int, int, off_t) __attribute__((weak));
-void *__real_malloc(size_t) __attribute__((weak));
-void __real_free(void *) __attribute__((weak));
-
-/* ---- memory ----------------------------------------------------------------------------------- */
-
-/* The runtime touches some 150 fresh pages when it starts, one page fault each. On a virtual machine a
- * fault can cost more than everything else that is done for that page, so the pages that are known to
- * be used are asked for at once. A kernel before 5.14 refuses, and takes the faults. */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
-static void populate(const void *from, const void *to, int advice)
-{
-	uintptr_t page = (uintptr_t)getpagesize();
-	uintptr_t begin = (uintptr_t)from & ~(page - 1), end = ((uintptr_t)to + page - 1) & ~(page - 1);
-	int saved = errno;
-	(void)madvise((void *)begin, end - begin, advice);
-	errno = saved;
-}
-
-/* All mappings of the runtime come through here. It uses the beginning of each writable one; the
- * largest are tables with few used places far apart, except for the heap, which is mapped in place. */
-void *__wrap_mmap(void *, size_t, int, int, int, off_t) HIDDEN;
-void *__wrap_mmap(void *addr, size_t size, int protection, int flags, int fd, off_t offset)
-{
-	enum { HEAP = 448 * 1024, OTHER = 64 * 1024, TABLE = 512 * 1024 };
-	char *p = __real_mmap(addr, size, protection, flags, fd, offset);
-	if (p == MAP_FAILED || protection != (PROT_READ | PROT_WRITE))
-		return p;
-	size_t used = size < TABLE ? OTHER : (flags & MAP_FIXED) != 0 ? HEAP : 0;
-	if (used != 0)
-		populate(p, p + (size < used ? size : used), MADV_POPULATE_WRITE);
-	return p;
-}
-
-/* The few bytes that the runtime's C half allocates, mostly on its own threads. Taken from the C
- * library, each of these threads would make it reserve 64 MB for an arena. */
-static struct {
-	_Atomic size_t used;
-	_Alignas(16) char bytes[1024];
-} small;
-
-void *__wrap_malloc(size_t) HIDDEN;
-void *__wrap_malloc(size_t size)
-{
-	if (size > sizeof small.bytes)
-		return __real_malloc(size);
-	size_t rounded = (size + 15) & ~(size_t)15;
-	size_t at = atomic_fetch_add(&small.used, rounded);
-	return at + rounded <= sizeof small.bytes ? small.bytes + at : __real_malloc(size);
-}
-
-void __wrap_free(void *) HIDDEN;
-void __wrap_free(void *p)
-{
-	uintptr_t at = (uintptr_t)p, begin = (uintptr_t)small.bytes;
-	if (at < begin || at >= begin + sizeof small.bytes)
-		__real_free(p);
-}
 
 /* ---- threads ---------------------------------------------------------------------------------- */
 
@@ -177,7 +115,7 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	if (atomic_fetch_add(&threads, 1) + 1 == THREAD_OF_SYSMON) {
-		__wrap_free(arg); /* as fn would have done */
+		free(arg); /* as fn would have done */
 		*id = pthread_self(); /* the runtime doesn't look at it */
 		return 0;
 	}
@@ -293,7 +231,7 @@ enum { RESERVE = 1600 << 20, COMMIT = 64 << 20 };
  * strict overcommit count writable memory; trying is the one way to know of all. */
 static bool room(size_t size, int protection)
 {
-	void *p = __real_mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | (protection == PROT_NONE ? MAP_NORESERVE : 0), -1, 0);
+	void *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | (protection == PROT_NONE ? MAP_NORESERVE : 0), -1, 0);
 	if (p == MAP_FAILED)
 		return false;
 	munmap(p, size);
@@ -312,7 +250,7 @@ static bool fill_vectors(void)
 {
 	static unsigned char seed[16];
 	static char name[] = "pam_totpd", one[] = "GOMAXPROCS=1", off[] = "GOGC=off", quiet[] = "GOTRACEBACK=none",
-		    debug[] = "GODEBUG=asyncpreemptoff=1,decoratemappings=0";
+		    debug[] = "GODEBUG=asyncpreemptoff=1,memprofilerate=0,decoratemappings=0";
 	static const unsigned long passed[] = {AT_PAGESZ, AT_HWCAP, AT_HWCAP2, AT_SYSINFO_EHDR, AT_SECURE};
 
 	if (getrandom(seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
@@ -358,8 +296,6 @@ static const char *start(void)
 		return "out of memory";
 	if (!make_seats())
 		return "no thread to be had (ulimit -u)";
-	populate(__ehdr_start, _edata, MADV_POPULATE_READ);
-	populate(_edata, _end, MADV_POPULATE_WRITE);
 	for (go_init *const *init = totpd_go_init; init < totpd_go_init_end; init++)
 		(*init)(1, vectors.argv, vectors.envp);
 	return NULL;

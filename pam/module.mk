@@ -1,15 +1,15 @@
 # The PAM module. The linker's options are what makes it a guest: see guest.c, guest.ld and exports.map.
 # --wrap sends the runtime's calls of these functions to guest.c.
 MODULE_SOURCES = $(wildcard pam/*.go pam/*.c pam/*.h pam/guest.ld pam/exports.map daemon/wire/*.go) go.mod pam/module.mk
-MODULE_LDFLAGS = -Wl,-T,$(CURDIR)/pam/guest.ld,--version-script=$(CURDIR)/pam/exports.map \
+MODULE_LDFLAGS = -Wl,-T,$$d/guest.ld,--version-script=$$d/exports.map \
 	-Wl,--wrap=pthread_create,--wrap=pthread_key_create,--wrap=pthread_getattr_np,--wrap=sigaction \
-	-Wl,--wrap=mmap,--wrap=malloc,--wrap=free \
 	-Wl,-z,defs,-z,relro,-z,now,-z,nodelete
 
-# $(call module,CFLAGS,extra LDFLAGS)
-# GOEXPERIMENT: the heap begins at its beginning, where guest.c asks for its first pages.
-module = GOEXPERIMENT=norandomizedheapbase64 CGO_ENABLED=1 CGO_CFLAGS="$(1)" go build -trimpath -buildvcs=false -buildmode=c-shared \
-	-ldflags '-s -w -buildid= -linkmode external -extldflags "$(2) $(MODULE_LDFLAGS)"' -o $@ ./pam && rm -f $(@:.so=.h)
+# $(call module,CFLAGS,extra LDFLAGS). The two files are copied to where no path can hold a space or a
+# comma: neither survives the way to the linker.
+module = d=$$(mktemp -d /tmp/totpd-module.XXXXXX) && trap 'rm -rf "$$d"' EXIT && cp pam/guest.ld pam/exports.map "$$d" && \
+	CGO_ENABLED=1 CGO_CFLAGS="$(1)" go build -trimpath -buildvcs=false -buildmode=c-shared \
+	-ldflags "-s -w -buildid= -linkmode external -extldflags '$(2) $(MODULE_LDFLAGS)'" -o $@ ./pam && rm -f $(@:.so=.h)
 
 build/pam_totpd.so: $(MODULE_SOURCES)
 	@mkdir -p $(@D)
