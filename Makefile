@@ -14,6 +14,7 @@ MULTIARCH = $(shell $(CC) -print-multiarch)
 PAMDIR ?= /usr/lib/$(MULTIARCH)/security
 LIBEXECDIR ?= $(PREFIX)/libexec/totpd
 UNITDIR ?= /usr/lib/systemd/system
+SYSUSERSDIR ?= /usr/lib/sysusers.d
 
 PROGRAMS := build/totpd build/totpd-password build/totpctl
 STAGE := build/stage
@@ -83,9 +84,13 @@ install: ## install what is built
 	install -D -m 0755 build/totpd $(DESTDIR)$(LIBEXECDIR)/totpd
 	install -D -m 0755 build/totpd-password $(DESTDIR)$(LIBEXECDIR)/totpd-password
 	install -D -m 0755 build/totpctl $(DESTDIR)$(PREFIX)/bin/totpctl
-	$(if $(UNITS),install -d -m 0755 $(DESTDIR)$(UNITDIR))
-	$(if $(UNITS),install -m 0644 $(UNITS) $(DESTDIR)$(UNITDIR))
-UNITS = $(wildcard packaging/units/*.service packaging/units/*.socket)
+	install -d -m 0755 $(DESTDIR)$(UNITDIR)
+	install -m 0644 $(UNITS) $(DESTDIR)$(UNITDIR)
+	sed -i 's|=/usr/libexec/totpd/|=$(LIBEXECDIR)/|' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
+	install -D -m 0644 packaging/sysusers/totpd.conf $(DESTDIR)$(SYSUSERSDIR)/totpd.conf
+	@f=$(DESTDIR)/etc/pam.d/totpd; if [ -e "$$f" ] || [ -L "$$f" ]; then echo "$$f is left as it is"; \
+	else echo "install $$f"; install -D -m 0644 packaging/pam.d/totpd "$$f"; fi
+UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)
 
 .PHONY: clean
 clean: ## remove build/

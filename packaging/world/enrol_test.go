@@ -44,6 +44,16 @@ func TestEnrolScreens(t *testing.T) {
 	}
 }
 
+// TestEnrolWrongPassword asks the PAM service that make install brings.
+func TestEnrolWrongPassword(t *testing.T) {
+	newPlainPerson(t, "ewald")
+	s := shell(t, "ewald")
+	s.enter("totpctl enrol")
+	s.answer(`Password of .*: ?$`, "not the one")
+	s.see(`That is not the password of ewald`)
+	s.never(`otpauth`)
+}
+
 // TestNoQR makes sure that the reader of these tests can fail.
 func TestNoQR(t *testing.T) {
 	inWorld(t)

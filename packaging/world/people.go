@@ -11,8 +11,13 @@ import (
 )
 
 // settle makes the machine's own settings those of a plain Debian host without people: local users
-// only, PAM files of the world alone.
+// only, PAM files of totpd and of the world alone.
 func settle(name string) error {
+	// The one that totpd's installation brings; the machine's own go.
+	installed, err := os.ReadFile("/etc/pam.d/totpd")
+	if err != nil {
+		return err
+	}
 	for _, d := range []string{LogDir, runDir, "/run/sshd", "/run/lock", "/run/totpd", "/etc/totpd", "/var/lib/totpd"} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return err
@@ -29,6 +34,7 @@ func settle(name string) error {
 	}{
 		{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n", 0o644},
 		{"/etc/hosts", "127.0.0.1 localhost " + name + "\n", 0o644},
+		{"/etc/pam.d/totpd", string(installed), 0o644},
 		{"/etc/hostname", name + "\n", 0o644},
 		{"/etc/environment", "", 0o644},
 		{"/etc/sudoers", "Defaults env_reset, timestamp_timeout=0\nroot ALL=(ALL) ALL\n", 0o440},
@@ -49,7 +55,7 @@ func settle(name string) error {
 		}
 	}
 	// Before the first useradd, which asks PAM too.
-	for _, service := range []string{"other", "totpd", "chpasswd", "useradd", "passwd"} {
+	for _, service := range []string{"other", "chpasswd", "useradd", "passwd"} {
 		if err := WritePAM(service, PasswordOnly); err != nil {
 			return err
 		}
