@@ -38,7 +38,7 @@ build/pam_totpd.so: | build-needs
 
 .PHONY: FORCE build-needs demo-needs
 build-needs:
-	@packaging/tools/needs.sh build
+	@packaging/tools/needs.sh $(if $(filter demo world,$(MAKECMDGOALS)),demo,build)
 demo-needs:
 	@packaging/tools/needs.sh demo
 

@@ -8,7 +8,7 @@ set -euo pipefail
 
 # What shows that it is there (a command, or a file), and the package that brings it.
 build=(
-	cc:gcc
+	gcc:gcc
 	/usr/include/stdlib.h:libc6-dev
 	/usr/include/security/pam_appl.h:libpam0g-dev
 )
@@ -47,12 +47,28 @@ install_packages() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@" </dev/null >&2
 }
 
-if ! command -v go >/dev/null; then
-	echo "needs: Go is missing: install Go 1.26 or newer from https://go.dev/dl/ and put it on PATH" >&2
-	exit 1
-fi
+# The go command that go.mod asks for; go itself fetches it where that is allowed (since Go 1.21).
+need_go() {
+	local wanted have
+	wanted=$(awk '$1 == "go" { print $2 }' "$(dirname "$0")/../../go.mod")
+	if ! command -v go >/dev/null; then
+		have="is missing"
+	elif ! have=$(go version 2>&1); then
+		have="can't be used ($have)"
+	elif have=$(grep -oE -m 1 '\bgo[0-9][^ ]*' <<<"$have") && [ "$(printf '%s\n' "go$wanted" "$have" | sort -V | head -n 1)" = "go$wanted" ]; then
+		return
+	else
+		have="is too old ($have)"
+	fi
+	echo "needs: Go $have: install Go ${wanted%.0} or newer from https://go.dev/dl/ and put it on PATH" >&2
+	return 1
+}
+
+# All that is missing is said at once.
+status=0
+need_go || status=1
 mapfile -t packages < <(missing)
-[ "${#packages[@]}" -gt 0 ] || exit 0
+[ "${#packages[@]}" -gt 0 ] || exit "$status"
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 	echo "needs: missing for '$1'. Run as root: apt-get install --no-install-recommends ${packages[*]}" >&2
 	exit 1
@@ -67,3 +83,4 @@ mapfile -t packages < <(missing)
 	echo "needs: still missing after the installation: ${packages[*]}" >&2
 	exit 1
 }
+exit "$status"
