@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -212,6 +213,16 @@ func code(t *testing.T, steps int) string {
 type dialogue struct {
 	net.Conn
 	buf []byte
+}
+
+// me is who runs the tests: anybody may log in as themselves.
+func me(t *testing.T) string {
+	t.Helper()
+	u, err := user.Current()
+	if err != nil {
+		t.Skipf("needs a user with a name: %v", err)
+	}
+	return u.Username
 }
 
 func (w *world) begin(t *testing.T, user string) *dialogue {

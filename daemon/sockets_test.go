@@ -47,13 +47,13 @@ func TestRestartWithSocketsOfSystemd(t *testing.T) {
 	}
 	byName := handed(t, "control:login", sockets...)
 	r := w.start(t, byName)
-	if got := w.login(t, "root", ""); got != wire.NotDue {
+	if got := w.login(t, me(t), ""); got != wire.NotDue {
 		t.Errorf("first daemon: %v", got)
 	}
 	if err := r.end(t, syscall.SIGTERM); err != nil {
 		t.Errorf("end: %v\n%s", err, r.log)
 	}
-	waiting := w.begin(t, "root") // nobody is there to answer yet
+	waiting := w.begin(t, me(t)) // nobody is there to answer yet
 	w.start(t, byName)
 	if _, got, err := waiting.next(); got != wire.NotDue {
 		t.Errorf("begun between two daemons: %v, %v", got, err)
@@ -89,7 +89,7 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	if said := w.fails(t); !strings.Contains(said, "another process answers there") {
 		t.Errorf("%s", said)
 	}
-	if got := w.login(t, "root", ""); got != wire.NotDue {
+	if got := w.login(t, me(t), ""); got != wire.NotDue {
 		t.Errorf("the first daemon: %v", got)
 	}
 }
@@ -102,7 +102,7 @@ func TestSocketOfADeadDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = w.start(t)
-	if got := w.login(t, "root", ""); got != wire.NotDue {
+	if got := w.login(t, me(t), ""); got != wire.NotDue {
 		t.Errorf("after a crash: %v", got)
 	}
 	r.end(t, syscall.SIGINT)

@@ -52,11 +52,15 @@ type fixture struct {
 	served    chan error
 }
 
-func serveLogins(t *testing.T) *fixture {
+// serveLogins serves until the test ends. The server may be changed before.
+func serveLogins(t *testing.T, change ...func(*Logins)) *fixture {
 	t.Helper()
 	f := &fixture{log: &lines{}, served: make(chan error, 1)}
 	begin := func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &f.abandoned} }
 	f.Logins = NewLogins(begin, NewNames(), f.log.logger())
+	for _, c := range change {
+		c(f.Logins)
+	}
 	l, path := listenAt(t, "login.sock")
 	f.path = path
 	go func() { f.served <- f.Serve(l) }()
