@@ -127,7 +127,7 @@ func advice(v control.Confirmation, o offer) string {
 		if off < 0 {
 			off, side = -off, "behind"
 		}
-		return fmt.Sprintf("your phone's clock is about %s %s: set it to automatic, then type the next code.\n"+
+		return fmt.Sprintf("Your phone's clock is about %s %s: set it to automatic, then type the next code.\n"+
 			"If the phone shows the right time, the clock of this host is wrong: timedatectl tells.", inWords(off), side)
 	}
 	return "The daemon says " + printable(string(v.Outcome)) + ": type the next code that the app shows."

@@ -46,6 +46,8 @@ func TestSSHCodeAgain(t *testing.T) {
 			for range 2 { // the tries that are left
 				s.answer(codePrompt, code)
 			}
+			// The last word of a login, which a helpdesk asks for.
+			s.see(`reference [0-9A-Z]{4}-[0-9A-Z]{4}`)
 		} else {
 			s.see(round.told)
 		}

@@ -93,7 +93,7 @@ func (s *Server) listening() error {
 func (s *Server) Client(user string, options ...string) []string {
 	argv := append([]string{"ssh", "-F", "none"}, options...)
 	return append(argv, "-p", strconv.Itoa(s.Port), "-o", "StrictHostKeyChecking=no",
-		"-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentityAgent=none",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none",
 		"-o", "NumberOfPasswordPrompts=1", "-o", "SendEnv=LANG",
 		user+"@127.0.0.1")
 }
