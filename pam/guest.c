@@ -35,7 +35,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -253,8 +252,10 @@ static bool fill_vectors(void)
 		    debug[] = "GODEBUG=asyncpreemptoff=1,memprofilerate=0,decoratemappings=0";
 	static const unsigned long passed[] = {AT_PAGESZ, AT_HWCAP, AT_HWCAP2, AT_SYSINFO_EHDR, AT_SECURE};
 
-	if (getrandom(seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+	const void *random = (const void *)getauxval(AT_RANDOM); /* the runtime wipes what it gets: a copy */
+	if (random == NULL)
 		return false;
+	memcpy(seed, random, sizeof seed);
 	vectors.argv[0] = name;
 	vectors.envp[0] = one;
 	vectors.envp[1] = off;
@@ -277,13 +278,23 @@ static bool started;                                      /* under entry */
 static void before_fork(void) { pthread_mutex_lock(&entry); }
 static void after_fork(void) { pthread_mutex_unlock(&entry); }
 
+/* A fork must know of entry before anybody can hold it: a child would inherit it locked for good. So
+ * this is the one thing that is done at load. */
+static bool forks_wait;
+__attribute__((constructor)) static void watch_forks(void)
+{
+	forks_wait = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+}
+
 /* start starts the runtime. It has begun to run when this returns NULL; the first call waits until it
  * is ready. Every check stands before the first irrevocable step. */
 static const char *start(void)
 {
-	static bool calm, forks;
+	static bool calm;
 	if (&totpd_go_init[0] == &totpd_go_init_end[0] || __real_pthread_create == NULL)
 		return "built without the options of pam/module.mk";
+	if (!forks_wait)
+		return "there was no memory when the module was loaded";
 	if (!room(RESERVE, PROT_NONE))
 		return "too little address space (ulimit -v) to judge a code";
 	if (!room(COMMIT, PROT_READ | PROT_WRITE))
@@ -292,8 +303,6 @@ static const char *start(void)
 		return "built with an unknown Go runtime";
 	if (!fill_vectors())
 		return "no random bytes to be had";
-	if (!forks && !(forks = pthread_atfork(before_fork, after_fork, after_fork) == 0))
-		return "out of memory";
 	if (!make_seats())
 		return "no thread to be had (ulimit -u)";
 	for (go_init *const *init = totpd_go_init; init < totpd_go_init_end; init++)

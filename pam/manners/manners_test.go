@@ -68,6 +68,7 @@ func TestManners(t *testing.T) {
 		{"two-handles", 50, false},
 		{"threads", 500, false},
 		{"threads-and-forks", 2000, false},
+		{"forks-at-start", 100, false},
 		{"threads-in-child", 200, false},
 		{"closed", 100, false},
 		{"short-of-space", 1, false},

@@ -336,6 +336,15 @@ static void threads_and_forks(void)
 		pthread_join(t[i], NULL);
 }
 
+/* The same while the runtime starts. */
+static void forks_at_start(void)
+{
+	int times = count;
+	count = 5;
+	for (int i = 0; i < times; i++)
+		fork_and(threads_and_forks);
+}
+
 static void threads_in_child(void)
 {
 	one();
@@ -577,7 +586,7 @@ static const struct scenario {
 } scenarios[] = {
 	{"dormant", dormant}, {"dormant-in-64-mb", dormant_in_64_mb}, {"takes", takes}, {"many", many},
 	{"forks", forks}, {"nest", nest}, {"two-handles", two_handles}, {"threads", threads},
-	{"threads-and-forks", threads_and_forks}, {"threads-in-child", threads_in_child}, {"closed", closed},
+	{"threads-and-forks", threads_and_forks}, {"forks-at-start", forks_at_start}, {"threads-in-child", threads_in_child}, {"closed", closed},
 	{"short-of-space", short_of_space}, {"short-of-data", short_of_data}, {"short-of-threads", short_of_threads},
 	{"signals", signals}, {"chld-signalfd", chld_signalfd}, {"chld-sigwait", chld_sigwait}, {"chld-ppoll", chld_ppoll},
 	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment},
