@@ -75,14 +75,19 @@ demo() { build/demo; }
 
 libpam() { build/demo -libpam; }
 
-# The tests that a log says were skipped, with their reasons: go test prints the reason just before.
-# Parts of one test that have one reason are one line.
+# The tests that a log says were skipped, with their reasons: the last line that the test printed (WORK= is
+# of testscript). Parts of one test that have one reason are one line; a script may stop half-way.
 skipped() {
 	awk '
-		function add(line) { if (!seen[line]++) print line }
-		/^ *[a-z0-9_]+\.go:[0-9]+: / { reason = $0; sub(/^[^:]*:[0-9]+: /, "", reason) }
-		/^ *--- SKIP: / { name = $3; if (sub("/.*", "", name)) name = name " (parts of it)"; add(name ": " reason) }
-		/^SKIPPED: / { sub(/^SKIPPED: /, ""); add($0) }
+		function add(name, reason) {
+			if (sub("/.*", "", name)) name = name " (parts of it)"
+			if (!seen[name ": " reason]++) print name ": " reason
+		}
+		/^=== (RUN|CONT|NAME) / { test = $3 }
+		/^ *[a-z0-9_]+\.go:[0-9]+: / && $2 !~ /^WORK=/ { reasons[test] = $0; sub(/^[^:]*:[0-9]+: /, "", reasons[test]) }
+		/^ *--- SKIP: / { add($3, reasons[$3]) }
+		/^ +stop: / { sub(/^ +stop: /, ""); add(test, $0) }
+		/^SKIPPED: / { sub(/^SKIPPED: /, ""); if (!seen[$0]++) print }
 	' "$1"
 }
 
