@@ -56,14 +56,14 @@ int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *)
 /* ---- threads ---------------------------------------------------------------------------------- */
 
 /* The runtime gets threads that were made beforehand, so that their making can fail with an error. It
- * takes its main thread, its template thread and one or two to run what its main thread leaves; those
- * that it doesn't take end again. */
+ * takes its main thread, its template thread, and one or two to run what its main thread leaves when it
+ * waits, twice, in gcenable. One that it doesn't take stays where it is, asleep like the others. */
 enum { SEATS = 4, SEAT_STACK = 256 * 1024 };
 
 static struct seat {
 	pthread_t id;
 	sem_t called;
-	void *(*fn)(void *); /* NULL: to go */
+	void *(*fn)(void *); /* NULL: to end */
 	void *arg;
 } seats[SEATS];
 static int made;           /* so many of seats have a thread */
@@ -78,10 +78,10 @@ static void *sit(void *own)
 	return s->fn == NULL ? NULL : s->fn(s->arg);
 }
 
-/* dismiss_seats ends the threads that have no work, and waits for their end. */
+/* dismiss_seats ends the threads, which have no work yet, and waits for their end. */
 static void dismiss_seats(void)
 {
-	for (; made > 0 && made > taken; made--) {
+	for (; made > 0; made--) {
 		struct seat *s = &seats[made - 1];
 		s->fn = NULL;
 		sem_post(&s->called);
@@ -277,13 +277,18 @@ static bool started;                                      /* under entry */
 
 static void before_fork(void) { pthread_mutex_lock(&entry); }
 static void after_fork(void) { pthread_mutex_unlock(&entry); }
+static void after_fork_in_child(void)
+{
+	made = taken; /* nobody sits on the others here */
+	pthread_mutex_unlock(&entry);
+}
 
 /* A fork must know of entry before anybody can hold it: a child would inherit it locked for good. So
  * this is the one thing that is done at load. */
 static bool forks_wait;
 __attribute__((constructor)) static void watch_forks(void)
 {
-	forks_wait = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+	forks_wait = pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 }
 
 /* start starts the runtime. It has begun to run when this returns NULL; the first call waits until it
@@ -317,16 +322,13 @@ const char *guest_call(void (*fn)(void *), void *arg)
 
 	set_mask(&every_signal_but_libc, &host);
 	pthread_mutex_lock(&entry);
-	bool first = !started;
-	if (first) {
+	if (!started) {
 		fault = start();
 		started = fault == NULL;
 	}
 	if (fault == NULL) {
 		set_mask(&every_signal, NULL);
 		fn(arg);
-		if (first)
-			dismiss_seats();
 	}
 	pthread_mutex_unlock(&entry);
 	set_mask(&host, NULL);
