@@ -39,7 +39,6 @@ var (
 	faultHangUp   = cString("the daemon hung up before its verdict\x00")
 	faultFrame    = cString("the daemon broke the dialogue: malformed frame\x00")
 	faultOrder    = cString("the daemon broke the dialogue: a frame out of order\x00")
-	faultAnswer   = cString("the answer is too long\x00")
 	faultInternal = cString("the module is broken\x00")
 )
 
@@ -242,9 +241,12 @@ func show(d *C.struct_dialogue, text []byte) {
 
 func answer(d *C.struct_dialogue) {
 	text := unsafe.Slice((*byte)(unsafe.Pointer(d.answer.p)), int(d.answer.n))
+	if len(text) > wire.MaxAnswer {
+		text = nil // no code either, and the daemon has words for it
+	}
 	out, err := wire.AppendAnswer(frame(d)[:0], text)
 	if err != nil {
-		fail(d, faultAnswer, 0)
+		fail(d, faultInternal, 0)
 		return
 	}
 	d.answers++

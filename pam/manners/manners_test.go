@@ -82,6 +82,7 @@ func TestManners(t *testing.T) {
 		{"identity", 1, true},
 		{"cancelled", 1, false},
 		{"environment", 1, false},
+		{"long-answer", 1, false},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			if c.root && os.Getuid() != 0 {
@@ -102,7 +103,7 @@ func TestManners(t *testing.T) {
 // sanitizer, so these are the scenarios that don't look at them.
 func TestUnderAddressSanitizer(t *testing.T) {
 	w := newWorld(t, asan, polite)
-	for scenario, count := range map[string]int{"forks": 50, "nest": 5, "two-handles": 10, "threads": 50, "cancelled": 1} {
+	for scenario, count := range map[string]int{"forks": 50, "nest": 5, "two-handles": 10, "threads": 50, "cancelled": 1, "long-answer": 1} {
 		t.Run(scenario, func(t *testing.T) { w.run(t, scenario, count) })
 	}
 }

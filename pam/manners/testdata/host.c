@@ -539,6 +539,14 @@ static void cancelled(void)
 	one();
 }
 
+static void long_answer(void)
+{
+	static char code[100000];
+	memset(code, '1', sizeof code - 1);
+	CHECK(login(code) == PAM_AUTH_ERR);
+	CHECK(login("") == PAM_AUTH_ERR);
+}
+
 static void environment(void)
 {
 	setenv("GOMAXPROCS", "64", 1);
@@ -589,7 +597,7 @@ static const struct scenario {
 	{"threads-and-forks", threads_and_forks}, {"forks-at-start", forks_at_start}, {"threads-in-child", threads_in_child}, {"closed", closed},
 	{"short-of-space", short_of_space}, {"short-of-data", short_of_data}, {"short-of-threads", short_of_threads},
 	{"signals", signals}, {"chld-signalfd", chld_signalfd}, {"chld-sigwait", chld_sigwait}, {"chld-ppoll", chld_ppoll},
-	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment},
+	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment}, {"long-answer", long_answer},
 	{"denied", denied}, {"named", named},
 };
 
