@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 )
@@ -59,17 +60,27 @@ type Event struct {
 
 // Log records events. It may be used by several goroutines at once.
 type Log struct {
-	mu      sync.Mutex
-	w       io.Writer
-	journal bool
+	mu   sync.Mutex
+	w    io.Writer
+	send func(string, journal.Priority, map[string]string) error // to the journal; nil: there is none
+	slow chan struct{}                                           // holds one for each line that journald has not taken yet
 }
+
+// A journald that hangs must not hang logins: a line is waited for so long, and at most so many lines
+// wait to be taken. Further ones are lost.
+const (
+	patience = 500 * time.Millisecond
+	slowMax  = 256
+)
 
 // New returns a log to the journal, when w is this process's standard error and the journal reads
 // that, or else to w.
 func New(w io.Writer) *Log {
-	l := &Log{w: w}
+	l := &Log{w: w, slow: make(chan struct{}, slowMax)}
 	if w == io.Writer(os.Stderr) {
-		l.journal, _ = journal.StderrIsJournalStream()
+		if is, _ := journal.StderrIsJournalStream(); is {
+			l.send = journal.Send
+		}
 	}
 	return l
 }
@@ -78,13 +89,36 @@ func New(w io.Writer) *Log {
 func (l *Log) Record(e Event) {
 	e = e.cut()
 	line := e.line()
-	if l.journal && journal.Send(line, e.priority(), e.fields()) == nil {
+	if l.send != nil && l.toJournal(line, e) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Standard error is the last resort: there is nobody left to tell that it failed.
 	_, _ = io.WriteString(l.w, line+"\n")
+}
+
+// toJournal says whether nothing more is to be done for the line: journald has it, or hangs, and would
+// hang standard error too, which it reads.
+func (l *Log) toJournal(line string, e Event) bool {
+	select {
+	case l.slow <- struct{}{}:
+	default:
+		return true
+	}
+	sent := make(chan error, 1)
+	go func() {
+		sent <- l.send(line, e.priority(), e.fields())
+		<-l.slow
+	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case err := <-sent:
+		return err == nil
+	case <-late.C:
+		return true
+	}
 }
 
 // letters of a reference: none looks like another when it is read aloud or copied by hand.
