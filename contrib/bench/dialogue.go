@@ -12,17 +12,30 @@ import (
 	"github.com/totpd/totpd/daemon/wire"
 )
 
+// The file of blocks, as host/host.c has it.
+const (
+	blockSize  = 4096 // bytes
+	blockCount = 256
+)
+
 // dialogues logs in at the daemon's socket, in alternation with an fdatasync in the same file system,
 // and returns the times of both. The system calls are made as the module makes them, past Go's
 // scheduler.
 func dialogues(socket, blocks string, p *people, warm, rounds int) (login, sync []time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	f, err := os.OpenFile(blocks, os.O_RDWR, 0)
+	f, err := os.OpenFile(blocks, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
+	// Written over, as the host does: alone (-only daemon) there would be no block yet.
+	if _, err := f.WriteAt(make([]byte, blockCount*blockSize), 0); err != nil {
+		return nil, nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, nil, err
+	}
 	for i := range warm + rounds {
 		u, code, err := p.take()
 		if err != nil {
@@ -32,7 +45,7 @@ func dialogues(socket, blocks string, p *people, warm, rounds int) (login, sync 
 		if err != nil {
 			return nil, nil, err
 		}
-		s, err := fdatasync(f, int64(i)%256)
+		s, err := fdatasync(f, int64(i)%blockCount)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -44,7 +57,7 @@ func dialogues(socket, blocks string, p *people, warm, rounds int) (login, sync 
 }
 
 func fdatasync(f *os.File, block int64) (time.Duration, error) {
-	if _, err := f.WriteAt(make([]byte, 4096), block*4096); err != nil {
+	if _, err := f.WriteAt(make([]byte, blockSize), block*blockSize); err != nil {
 		return 0, err
 	}
 	begin := time.Now()
