@@ -126,9 +126,10 @@ static int converse(pam_handle_t *pamh, int style, const char *text, char **answ
 	struct pam_response *responses = NULL;
 	rc = conv->conv(1, &messages, &responses, conv->appdata_ptr);
 	char *typed = NULL;
-	if (rc == PAM_SUCCESS && responses != NULL)
+	if (rc == PAM_SUCCESS && responses != NULL) { /* after an error they are the host's, whatever they point to */
 		typed = responses[0].resp;
-	free(responses);
+		free(responses);
+	}
 	if (answer == NULL) {
 		free(typed);
 		return PAM_SUCCESS; /* a client that shows no texts may still be asked */

@@ -65,7 +65,8 @@ static int conversation(int n, const struct pam_message **m, struct pam_response
 		p->asked++;
 		if (p->meanwhile != NULL)
 			p->meanwhile();
-		if (p->code == NULL) {
+		if (p->code == NULL) { /* as a careless host: it points to what is freed already */
+			*out = r;
 			free(r);
 			return PAM_CONV_ERR;
 		}
