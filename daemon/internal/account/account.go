@@ -148,6 +148,15 @@ func ValidUser(user string) error {
 	return nil
 }
 
+// CanBeLogin says whether the name service may be asked for this name: it could stand in passwd(5). A
+// NUL would end the name early: "root\x00x" would be root.
+func CanBeLogin(name string) bool {
+	if name == "" || len(name) > UserMax {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == '/' })
+}
+
 // ValidName says whether a device may be called so: 1 to NameMax bytes of printable UTF-8.
 func ValidName(name string) error {
 	if name == "" || len(name) > NameMax {

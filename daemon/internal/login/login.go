@@ -81,19 +81,11 @@ func (s *Service) Begin(caller Caller, open wire.Open) *Dialogue {
 	return &Dialogue{service: s, caller: caller, open: open, state: begun, reference: audit.NewReference()}
 }
 
-// nameMax is the longest user name that is looked up, in bytes: LOGIN_NAME_MAX of Linux.
-const nameMax = 256
-
 // canonical returns whose login the dialogue is. A name that can't be in passwd(5) is nobody's and
 // never reaches NSS.
 func (s *Service) canonical(ctx context.Context, name string) (string, error) {
-	if name == "" || len(name) > nameMax {
+	if !account.CanBeLogin(name) {
 		return "", ErrUnknownUser
-	}
-	for _, b := range []byte(name) {
-		if b < ' ' || b == 0x7f || b == ':' {
-			return "", ErrUnknownUser
-		}
 	}
 	user, err := s.lookup(ctx, name)
 	if err == nil && user == "" {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"os/user"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/login"
 )
 
@@ -36,7 +36,7 @@ func NewNames() *Names {
 // Canonical returns the name by which the host knows the user called name: the key of the account. It
 // returns login.ErrUnknownUser, or why nobody could be asked.
 func (n *Names) Canonical(ctx context.Context, name string) (string, error) {
-	if !askable(name) {
+	if !account.CanBeLogin(name) {
 		return "", login.ErrUnknownUser
 	}
 	return n.aside(ctx, n.byName, name)
@@ -45,15 +45,6 @@ func (n *Names) Canonical(ctx context.Context, name string) (string, error) {
 // OfUID returns the name of the user with this uid, or an error as Canonical does.
 func (n *Names) OfUID(ctx context.Context, uid uint32) (string, error) {
 	return n.aside(ctx, n.byUID, strconv.FormatUint(uint64(uid), 10))
-}
-
-// askable keeps from the name service what can't be a name. A NUL would end the name early: "root\0x"
-// would be root.
-func askable(name string) bool {
-	if name == "" || len(name) > 256 {
-		return false
-	}
-	return !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == '/' })
 }
 
 func (n *Names) aside(ctx context.Context, lookup func(string) (*user.User, error), key string) (string, error) {
@@ -94,7 +85,7 @@ func named(u *user.User, err error) (string, error) {
 		return "", login.ErrUnknownUser
 	case err != nil:
 		return "", err
-	case !askable(u.Username):
+	case !account.CanBeLogin(u.Username):
 		return "", errors.New("the name service gives a name that can't be one")
 	}
 	return u.Username, nil
