@@ -41,7 +41,7 @@ func (s *Service) DisableWithCode(ctx context.Context, user, code string) error 
 		acc, out = verify.Answer(acc, code, open, s.cfg.Skew, s.cfg.Limits, now)
 		retryAfter = 0
 		if !out.Until.IsZero() {
-			retryAfter = seconds(out.Until.Sub(now))
+			retryAfter = throttle.Seconds(out.Until.Sub(now))
 		}
 		switch out.Kind {
 		case verify.Accepted:

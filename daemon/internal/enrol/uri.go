@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/verify"
@@ -124,9 +123,4 @@ func parseSecret(text string) ([]byte, error) {
 		return nil, fmt.Errorf("the secret has %d bits, at most %d are taken", len(secret)*8, secretMax*8)
 	}
 	return secret, nil
-}
-
-// seconds rounds up, so that whoever waits as long as told has waited long enough.
-func seconds(d time.Duration) int {
-	return max(1, int((d+time.Second-1)/time.Second))
 }

@@ -3,6 +3,8 @@ package login
 import (
 	"fmt"
 	"time"
+
+	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
 // Every sentence a person sees while logging in. Those that end a login name the reference, which
@@ -30,7 +32,7 @@ func sayUsed(reference string) string {
 }
 
 func sayWait(wait time.Duration, reference string) string {
-	return fmt.Sprintf("too many wrong codes: try again in %d s (reference %s)", seconds(wait), reference)
+	return fmt.Sprintf("too many wrong codes: try again in %d s (reference %s)", throttle.Seconds(wait), reference)
 }
 
 func sayLocked(reference string) string {
@@ -43,9 +45,4 @@ func sayUnavailable(reference string) string {
 
 func sayNotEnrolled(reference string) string {
 	return fmt.Sprintf("a code is required and you have no device for it: ask your administrator for help (reference %s)", reference)
-}
-
-// seconds rounds up, so that whoever waits as long as told has waited long enough.
-func seconds(d time.Duration) int64 {
-	return max(1, int64((d+time.Second-1)/time.Second))
 }

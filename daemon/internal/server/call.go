@@ -149,7 +149,7 @@ func (c *call) countFailure(ctx context.Context) (before, counted account.Attemp
 		return before, counted, c.unavailable("store", err)
 	case verdict.Kind == throttle.Wait:
 		wait := c.refuse(control.ErrWait, "too many wrong passwords; wait").(*control.Error)
-		wait.RetryAfter = int(math.Ceil(verdict.Until.Sub(now).Seconds()))
+		wait.RetryAfter = throttle.Seconds(verdict.Until.Sub(now))
 		return before, counted, wait
 	}
 	return before, counted, c.refuse(control.ErrLocked, "too many wrong passwords; root must help")

@@ -82,3 +82,9 @@ func (l Limits) wait(failures int) time.Duration {
 	}
 	return wait
 }
+
+// Seconds tells a wait in whole seconds, rounded up: whoever waits as long as told has waited long
+// enough.
+func Seconds(wait time.Duration) int {
+	return max(1, int((wait+time.Second-1)/time.Second))
+}
