@@ -20,10 +20,10 @@ type sockets struct {
 	locks          []*os.File
 }
 
-// openSockets takes the sockets that systemd hands over by name, and opens those it doesn't.
+// openSockets takes the sockets that systemd hands over, and opens those it doesn't.
 func openSockets(l config.Listen) (sockets, error) {
 	var s sockets
-	err := s.take(activation.Files(true))
+	err := s.take(activation.Files(true), l)
 	if err == nil && s.login == nil {
 		s.login, err = s.listen(l.Login)
 	}
@@ -37,27 +37,23 @@ func openSockets(l config.Listen) (sockets, error) {
 	return s, nil
 }
 
-// take finds login and control among the files from systemd by their FileDescriptorName=.
-func (s *sockets) take(files []*os.File) error {
-	named := map[string]*net.Listener{"login": &s.login, "control": &s.control}
+// take finds the two sockets among the files from systemd by where they listen.
+func (s *sockets) take(files []*os.File, l config.Listen) error {
+	at := map[string]*net.Listener{l.Login: &s.login, l.Control: &s.control}
 	for _, f := range files {
-		at := named[f.Name()]
-		switch {
-		case at == nil:
-			return fmt.Errorf("socket %q from systemd: its unit needs FileDescriptorName=login or control", f.Name())
-		case *at != nil:
-			return fmt.Errorf("socket %q from systemd: there are two of this name", f.Name())
-		}
-		l, err := net.FileListener(f)
+		socket, err := net.FileListener(f)
 		f.Close()
 		if err != nil {
-			return fmt.Errorf("socket %q from systemd: %w", f.Name(), err)
+			return fmt.Errorf("take socket %s from systemd: %w", f.Name(), err)
 		}
-		if u, ok := l.(*net.UnixListener); !ok || u.Addr().Network() != "unix" {
-			l.Close()
-			return fmt.Errorf("socket %q from systemd: must be ListenStream= with a path", f.Name())
+		path := socket.Addr().String()
+		place := at[path]
+		if place == nil || *place != nil {
+			socket.Close()
+			return fmt.Errorf("take socket %s from systemd: it must be the one at listen.login, %s, or at listen.control, %s: "+
+				"make ListenStream= of totpd.socket and the settings agree", path, l.Login, l.Control)
 		}
-		*at = l
+		*place = socket
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/totpd/totpd/daemon/wire"
 )
 
-// handed passes sockets by name as systemd does.
-func handed(t *testing.T, names string, sockets ...net.Listener) func(*exec.Cmd) {
+// handed passes sockets as systemd does.
+func handed(t *testing.T, sockets ...net.Listener) func(*exec.Cmd) {
 	t.Helper()
 	return func(cmd *exec.Cmd) {
 		for _, s := range sockets {
-			f, err := s.(*net.UnixListener).File()
+			f, err := s.(interface{ File() (*os.File, error) }).File()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -25,7 +25,7 @@ func handed(t *testing.T, names string, sockets ...net.Listener) func(*exec.Cmd)
 			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		}
 		// systemd sets the pid of the process that it becomes.
-		script := fmt.Sprintf(`LISTEN_PID=$$ LISTEN_FDS=%d LISTEN_FDNAMES=%s exec "$@"`, len(sockets), names)
+		script := fmt.Sprintf(`LISTEN_PID=$$ LISTEN_FDS=%d exec "$@"`, len(sockets))
 		cmd.Args = append([]string{"sh", "-c", script, "sh", cmd.Path}, cmd.Args[1:]...)
 		cmd.Path = "/bin/sh"
 	}
@@ -45,8 +45,8 @@ func TestRestartWithSocketsOfSystemd(t *testing.T) {
 		t.Cleanup(func() { l.Close() })
 		sockets = append(sockets, l)
 	}
-	byName := handed(t, "control:login", sockets...)
-	r := w.start(t, byName)
+	both := handed(t, sockets...)
+	r := w.start(t, both)
 	if got := w.login(t, me(t), ""); got != wire.NotDue {
 		t.Errorf("first daemon: %v", got)
 	}
@@ -54,7 +54,7 @@ func TestRestartWithSocketsOfSystemd(t *testing.T) {
 		t.Errorf("end: %v\n%s", err, r.log)
 	}
 	waiting := w.begin(t, me(t)) // nobody is there to answer yet
-	w.start(t, byName)
+	w.start(t, both)
 	if _, got, err := waiting.next(); got != wire.NotDue {
 		t.Errorf("begun between two daemons: %v, %v", got, err)
 	}
@@ -65,15 +65,23 @@ func TestRestartWithSocketsOfSystemd(t *testing.T) {
 		t.Error("a lock beside systemd's socket")
 	}
 
-	for names, want := range map[string]string{
-		"login:loginx":     `"loginx"`,
-		"login:login":      "two of this name",
-		"totpd.socket:":    "FileDescriptorName=",
-		"LISTEN_FD_3:what": "FileDescriptorName=",
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tcp.Close() })
+	other := newWorld(t)
+	for name, sockets := range map[string][]net.Listener{
+		w.path("run/login.sock"): {sockets[1]}, // not where the other's settings have it
+		tcp.Addr().String():      {tcp},
 	} {
-		if said := newWorld(t).fails(t, handed(t, names, sockets...)); !strings.Contains(said, want) {
-			t.Errorf("names %s: %s", names, said)
+		if said := other.fails(t, handed(t, sockets...)); !strings.Contains(said, "socket "+name) ||
+			!strings.Contains(said, other.path("run/login.sock")) || !strings.Contains(said, "totpd.socket") {
+			t.Errorf("%s: %s", name, said)
 		}
+	}
+	if said := w.fails(t, handed(t, sockets[1], sockets[1])); !strings.Contains(said, "socket "+w.path("run/login.sock")) {
+		t.Errorf("one socket twice: %s", said)
 	}
 }
 
