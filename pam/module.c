@@ -13,8 +13,10 @@
 #include <security/pam_appl.h>
 #include <security/pam_modules.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +27,10 @@
 
 /* No daemon of ours comes near these. They end a dialogue that doesn't end by itself. */
 enum { ASKS_MAX = 32, TELLS_MAX = 64 };
+
+/* A daemon that is gone is looked for so often in one turn, after pauses of 10 ms that double to 320 ms.
+ * All pauses together are 2.2 s: a daemon that is gone for good denies within 3 s. */
+enum { AGAIN_MAX = 11, PAUSE_MIN = 10, PAUSE_MAX = 320 };
 
 struct options {
 	const char *socket;
@@ -104,12 +110,15 @@ static bool wait_for(int fd, short events, long long deadline)
 	}
 }
 
-/* wait_a_little is for a daemon that doesn't take the connection yet. */
-static bool wait_a_little(long long deadline)
+/* pause_for returns false, at once, when the deadline comes before the end of the pause. */
+static bool pause_for(int ms, long long deadline)
 {
-	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-	nanosleep(&pause, NULL);
-	return now_ms() < deadline;
+	struct timespec left = {.tv_nsec = ms * 1000 * 1000};
+	if (now_ms() + ms >= deadline)
+		return false;
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
+	return true;
 }
 
 /* converse shows one message through the host's conversation. With an answer wanted it hands over what
@@ -156,6 +165,12 @@ struct login {
 	int asks, tells;
 	long long deadline; /* of the daemon's part of this turn */
 	char *typed;        /* the last answer */
+	int losses;         /* of the daemon, in this turn */
+	bool again;         /* the dialogue was begun again, and nothing has been asked since */
+	bool pending;       /* typed has been typed, and the daemon has said nothing to it */
+	uint64_t question;  /* what typed answers: a fingerprint */
+	uint64_t told[TELLS_MAX];
+	char id[2 * 16 + 1]; /* see wire.LoginID */
 	struct dialogue d;  /* its frame, large and mostly unused, is the end of it */
 };
 
@@ -174,13 +189,29 @@ static int give_up(const struct login *l, int rc, const char *what)
 	return out_of_service(l, rc);
 }
 
-/* ask returns PAM_SUCCESS when there is an answer to go on with. */
+/* fingerprint tells the texts of one login from each other (FNV-1a). */
+static uint64_t fingerprint(const struct dialogue *d)
+{
+	uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)d->style;
+	for (const char *c = d->text; *c != '\0'; c++)
+		h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+	return h;
+}
+
+/* ask returns PAM_SUCCESS when there is an answer to go on with. A daemon that came back and asks the
+ * same again gets the answer that the one before it took away; the person is asked once. */
 static int ask(struct login *l)
 {
 	if (++l->asks > ASKS_MAX)
 		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end");
+	uint64_t question = fingerprint(&l->d);
+	bool same = l->again && l->pending && question == l->question;
+	l->again = false;
+	if (same)
+		return PAM_SUCCESS;
 	wipe(l->typed);
 	l->typed = NULL;
+	l->d.answer = text_of(NULL);
 	int rc = converse(l->pamh, l->d.style, l->d.text, &l->typed);
 	if (rc != PAM_SUCCESS) {
 		if (l->options.debug)
@@ -188,20 +219,55 @@ static int ask(struct login *l)
 		return PAM_CONV_ERR;
 	}
 	l->d.answer = text_of(l->typed);
+	l->pending = true;
+	l->question = question;
+	l->losses = 0;
 	l->deadline = now_ms() + l->options.timeout * 1000LL;
 	return PAM_SUCCESS;
+}
+
+/* told_already says whether a daemon that came back repeats what the person has read. */
+static bool told_already(const struct login *l, uint64_t text)
+{
+	for (int i = 0; l->again && i < l->tells - 1; i++)
+		if (l->told[i] == text)
+			return true;
+	return false;
 }
 
 static int tell(struct login *l)
 {
 	if (++l->tells > TELLS_MAX)
 		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon talked without end");
+	uint64_t text = l->told[l->tells - 1] = fingerprint(&l->d);
+	if (told_already(l, text))
+		return PAM_SUCCESS;
+	l->pending = false; /* what is new may be about the answer, or make it one to another question */
 	if (l->silent)
 		return PAM_SUCCESS;
 	long long before = now_ms();
 	(void)converse(l->pamh, l->d.style, l->d.text, NULL);
 	l->deadline += now_ms() - before; /* reading is the person's time */
 	return PAM_SUCCESS;
+}
+
+/* begin_again prepares for another connection, after a pause; returns false when the daemon has been
+ * looked for often enough. */
+static bool begin_again(struct login *l)
+{
+	int pause = PAUSE_MIN;
+	for (int i = 0; i < l->losses && pause < PAUSE_MAX; i++)
+		pause *= 2;
+	if (++l->losses > AGAIN_MAX || !pause_for(pause, l->deadline))
+		return false;
+	if (l->options.debug)
+		host_log(LOG_DEBUG, l->service, "beginning again: %s", l->d.fault);
+	if (l->d.fd >= 0)
+		close(l->d.fd);
+	l->d.fd = -1;
+	l->d.want = WANT_NOTHING;
+	l->again = true;
+	return true;
 }
 
 /* run carries the dialogue to its end. Only the arm of WANT_END can return PAM_SUCCESS to the host. */
@@ -217,7 +283,7 @@ static int run(struct login *l)
 		bool in_time = true;
 		switch (d->want) {
 		case WANT_CONNECT:
-			in_time = wait_a_little(l->deadline);
+			in_time = pause_for(5, l->deadline);
 			break;
 		case WANT_OUTPUT:
 			in_time = wait_for(d->fd, POLLOUT, l->deadline);
@@ -234,6 +300,10 @@ static int run(struct login *l)
 			break;
 		case WANT_END:
 			return d->outcome;
+		case WANT_AGAIN:
+			if (begin_again(l))
+				break;
+			/* fall through */
 		case WANT_FAULT:
 			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", d->fault, d->cause != 0 ? ": " : "",
 				 d->cause != 0 ? strerrordesc_np(d->cause) : "", l->options.socket);
@@ -263,6 +333,20 @@ static const char *outcome_name(int rc)
 	default:
 		return "failed";
 	}
+}
+
+/* make_id fills the id in, or leaves it empty where no random bytes are to be had. */
+static void make_id(struct login *l)
+{
+	unsigned char random[16];
+	if (getrandom(random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+		return;
+	for (size_t i = 0; i < sizeof random; i++) {
+		l->id[2 * i] = "0123456789abcdef"[random[i] >> 4];
+		l->id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+	}
+	explicit_bzero(random, sizeof random);
+	l->d.id = text_of(l->id);
 }
 
 EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -296,6 +380,7 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 	l->d.tty = item(pamh, PAM_TTY);
 	l->d.ruser = item(pamh, PAM_RUSER);
 	l->d.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0"));
+	make_id(l);
 	rc = run(l);
 	if (l->options.debug)
 		host_log(LOG_DEBUG, l->service, "%s after %d questions", outcome_name(rc), l->asks);

@@ -21,6 +21,7 @@ enum want {
 	WANT_ASK,         /* show text as prompt (style), return the answer */
 	WANT_TELL,        /* show text (style) */
 	WANT_END,         /* outcome holds the daemon's verdict */
+	WANT_AGAIN,       /* the daemon is gone: close fd, set it to -1 and want to WANT_NOTHING; fault, cause */
 	WANT_FAULT        /* the dialogue broke: fault says how, and cause is an errno or 0 */
 };
 
@@ -28,7 +29,7 @@ enum want {
  * into Go. */
 struct dialogue {
 	/* from C, before the first step */
-	struct text socket, user, service, rhost, tty, ruser, authinfo;
+	struct text socket, user, service, rhost, tty, ruser, authinfo, id;
 
 	/* from C, before the step that follows WANT_ASK */
 	struct text answer;
@@ -43,7 +44,7 @@ struct dialogue {
 
 	/* Go's own */
 	int fd; /* closed by C, -1 when there is none */
-	int answers;
+	int sent;  /* whole frames, through this fd */
 	size_t begin, end; /* what of frame is to be sent, or has come */
 	size_t dirty;      /* how much of frame has been used: C wipes it */
 	unsigned char frame[WIRE_MAX_FRAME];

@@ -73,6 +73,11 @@ func fail(d *C.struct_dialogue, fault *C.char, cause syscall.Errno) {
 	d.want, d.fault, d.cause = C.WANT_FAULT, fault, C.int(cause)
 }
 
+// lose is for a daemon that is gone, or not there yet. It may be back soon.
+func lose(d *C.struct_dialogue, fault *C.char, cause syscall.Errno) {
+	d.want, d.fault, d.cause = C.WANT_AGAIN, fault, C.int(cause)
+}
+
 func frame(d *C.struct_dialogue) []byte {
 	return unsafe.Slice((*byte)(&d.frame[0]), len(d.frame))
 }
@@ -89,7 +94,9 @@ func begin(d *C.struct_dialogue) {
 		return
 	}
 	d.fd = C.int(fd)
-	open := wire.Open{User: str(d.user), Service: str(d.service), RHost: str(d.rhost), TTY: str(d.tty), RUser: str(d.ruser), AuthInfo: str(d.authinfo)}
+	d.sent = 0
+	open := wire.Open{User: str(d.user), Service: str(d.service), RHost: str(d.rhost), TTY: str(d.tty), RUser: str(d.ruser),
+		AuthInfo: str(d.authinfo), ID: wire.LoginID(str(d.id))}
 	out, err := wire.AppendOpen(frame(d)[:0], &open)
 	if err != nil {
 		fail(d, faultOpen, 0)
@@ -123,6 +130,8 @@ func connect(d *C.struct_dialogue) {
 		send(d)
 	case syscall.EAGAIN, syscall.EINTR:
 		d.want = C.WANT_CONNECT
+	case syscall.ENOENT, syscall.ECONNREFUSED:
+		lose(d, faultConnect, errno)
 	default:
 		fail(d, faultConnect, errno)
 	}
@@ -140,11 +149,17 @@ func send(d *C.struct_dialogue) {
 		case syscall.EAGAIN:
 			d.want = C.WANT_OUTPUT
 			return
+		case syscall.EPIPE, syscall.ECONNRESET:
+			// Its last word may be here: it turns logins away without hearing them.
+			d.begin, d.end = 0, 0
+			receive(d)
+			return
 		default:
 			fail(d, faultSend, errno)
 			return
 		}
 	}
+	d.sent++
 	d.begin, d.end = 0, 0
 	d.want = C.WANT_INPUT
 }
@@ -174,11 +189,11 @@ func receive(d *C.struct_dialogue) {
 		case errno == syscall.EAGAIN:
 			d.want = C.WANT_INPUT
 			return
+		case errno == syscall.ECONNRESET, errno == 0 && got == 0:
+			lose(d, faultHangUp, 0)
+			return
 		case errno != 0:
 			fail(d, faultReceive, errno)
-			return
-		case got == 0:
-			fail(d, faultHangUp, 0)
 			return
 		default:
 			d.end += C.size_t(got)
@@ -216,9 +231,9 @@ func act(d *C.struct_dialogue, f wire.Frame) {
 func end(d *C.struct_dialogue, o wire.Outcome) {
 	d.want = C.WANT_END
 	switch {
-	case o == wire.Accepted && d.answers > 0:
+	case o == wire.Accepted && d.sent > 1: // an Open and an Answer
 		d.outcome = C.PAM_SUCCESS
-	case o == wire.NotDue && d.answers == 0:
+	case o == wire.NotDue && d.sent == 1:
 		d.outcome = C.PAM_IGNORE
 	case o == wire.Refused:
 		d.outcome = C.PAM_AUTH_ERR
@@ -249,7 +264,6 @@ func answer(d *C.struct_dialogue) {
 		fail(d, faultInternal, 0)
 		return
 	}
-	d.answers++
 	queue(d, out)
 	send(d)
 }

@@ -14,6 +14,20 @@
 //
 // The package is part of the PAM module, which lives in other people's processes. It allocates
 // nothing when the caller's buffer has room, and imports nothing.
+//
+// A module that loses the daemon before the verdict begins the dialogue again, with the same LoginID.
+//
+// How the dialogue may change: module and daemon are upgraded together, but not at one moment. A login
+// program keeps the module that it has loaded, a screen locker for months; and between the unpacking of
+// a package and the restart of the daemon, new modules meet the old daemon. So
+//
+//   - a daemon reads the Opens of every Version that was ever released, and sends no kind of frame,
+//     style or outcome that the Open's Version doesn't know;
+//   - a daemon that doesn't know the Version of an Open hangs up without a word, as it does today. A
+//     module with a new Version keeps the one before it for a release: when it is hung up on before
+//     anything has come, it begins again with that one, as it begins again anyway;
+//   - nothing changes its meaning within a Version. What is sent is never ignored: an unknown frame, a
+//     byte too many, is an error on both sides.
 package wire
 
 // Version of the dialogue, first byte of every Open. A daemon that doesn't know it refuses.
@@ -28,6 +42,9 @@ const (
 
 // MaxAnswer is the longest answer a person may type, in bytes; a longer one is never sent.
 const MaxAnswer = 512
+
+// IDSize is the length of a LoginID that isn't empty, in bytes.
+const IDSize = 32
 
 // Kind is the first byte of a frame.
 type Kind byte
@@ -63,7 +80,17 @@ const (
 	Unavailable Outcome = 4 // PAM_AUTHINFO_UNAVAIL: the daemon could not decide
 )
 
-// Open begins a dialogue. Every field is as PAM has it; an unset item is empty.
+// LoginID is 16 random bytes in hexadecimal that one call of the module made for itself, and tells
+// nobody but the daemon. Two dialogues with one LoginID are one login that lost the daemon in between.
+// It is empty where no random bytes were to be had. It prints as redacted: whoever knew it could use
+// the code of that login once more.
+type LoginID string
+
+// String and GoString redact.
+func (LoginID) String() string   { return "[redacted id]" }
+func (LoginID) GoString() string { return "[redacted id]" }
+
+// Open begins a dialogue. Every field but ID is as PAM has it; an unset item is empty.
 type Open struct {
 	User     string // PAM_USER
 	Service  string // PAM_SERVICE
@@ -71,12 +98,15 @@ type Open struct {
 	TTY      string // PAM_TTY
 	RUser    string // PAM_RUSER
 	AuthInfo string // SSH_AUTH_INFO_0 of the PAM environment: what sshd has verified already
+	ID       LoginID
 }
 
 // fields lists them in the order of the frame.
-func (o *Open) fields() [6]*string {
-	return [6]*string{&o.User, &o.Service, &o.RHost, &o.TTY, &o.RUser, &o.AuthInfo}
+func (o *Open) fields() [7]*string {
+	return [7]*string{&o.User, &o.Service, &o.RHost, &o.TTY, &o.RUser, &o.AuthInfo, (*string)(&o.ID)}
 }
+
+func (o *Open) validID() bool { return o.ID == "" || len(o.ID) == IDSize }
 
 // ProtocolError is a frame that breaks the rules. It never quotes the frame.
 type ProtocolError string
@@ -93,6 +123,7 @@ const (
 	ErrStyle    ProtocolError = "unknown style"
 	ErrOutcome  ProtocolError = "unknown outcome"
 	ErrText     ProtocolError = "text is empty or holds a NUL"
+	ErrID       ProtocolError = "login id of a wrong length"
 )
 
 // Frame is one decoded frame. Text points into the buffer given to Decode. It prints as redacted: the
@@ -203,11 +234,17 @@ func DecodeOpen(f Frame) (Open, error) {
 	if len(p) != 0 {
 		return Open{}, ErrTrailing
 	}
+	if !o.validID() {
+		return Open{}, ErrID
+	}
 	return o, nil
 }
 
-// AppendOpen appends an Open frame to dst, or returns ErrSize and dst as it was.
+// AppendOpen appends an Open frame to dst, or returns ErrSize or ErrID and dst as it was.
 func AppendOpen(dst []byte, o *Open) ([]byte, error) {
+	if !o.validID() {
+		return dst, ErrID
+	}
 	size := 1
 	for _, field := range o.fields() {
 		if len(*field) > MaxPayload {

@@ -13,7 +13,7 @@ import (
 
 var alice = Open{
 	User: "alice", Service: "sshd", RHost: "192.0.2.7", TTY: "ssh", RUser: "bob",
-	AuthInfo: "publickey ssh-ed25519 AAAA\n",
+	AuthInfo: "publickey ssh-ed25519 AAAA\n", ID: "00112233445566778899aabbccddeeff",
 }
 
 // frames is one of each kind, as the Append functions make them.
@@ -120,6 +120,8 @@ func TestBadFrames(t *testing.T) {
 func TestBadOpens(t *testing.T) {
 	good, _ := AppendOpen(nil, &alice)
 	payload := good[HeaderSize:]
+	empty, _ := AppendOpen(nil, &Open{})
+	nobody := empty[HeaderSize:]
 	for name, c := range map[string]struct {
 		f    Frame
 		want error
@@ -131,6 +133,7 @@ func TestBadOpens(t *testing.T) {
 		"cut in a length":   {Frame{Kind: KindOpen, Text: payload[:2]}, ErrMissing},
 		"a field too many":  {Frame{Kind: KindOpen, Text: append(bytes.Clone(payload), 0, 0)}, ErrTrailing},
 		"length beyond end": {Frame{Kind: KindOpen, Text: []byte{1, 0xff, 0xff, 'a'}}, ErrMissing},
+		"short id":          {Frame{Kind: KindOpen, Text: append(bytes.Clone(nobody[:len(nobody)-1]), 1, 'x')}, ErrID},
 		"name with a NUL":   {Frame{Kind: KindOpen, Text: bytes.Replace(payload, []byte("alice"), []byte("ali\x00e"), 1)}, ErrText},
 	} {
 		if o, err := DecodeOpen(c.f); !errors.Is(err, c.want) || o != (Open{}) {
@@ -152,6 +155,8 @@ func TestWhatCannotBeEncoded(t *testing.T) {
 	check("a field too long", dst, err, ErrSize)
 	dst, err = AppendOpen(before, &Open{User: long[:9000], RHost: long[:9000]})
 	check("fields too long", dst, err, ErrSize)
+	dst, err = AppendOpen(before, &Open{ID: "short"})
+	check("an id too short", dst, err, ErrID)
 	dst, err = AppendAnswer(before, []byte(long[:MaxAnswer+1]))
 	check("answer too long", dst, err, ErrSize)
 	dst, err = AppendAnswer(before, []byte{0})
@@ -208,11 +213,17 @@ func TestPackageImportsNothing(t *testing.T) {
 }
 
 func TestFramesPrintRedacted(t *testing.T) {
-	f := Frame{Kind: KindAnswer, Text: []byte("271828")}
+	answer := Frame{Kind: KindAnswer, Text: []byte("271828")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		printed := fmt.Sprintf(verb, f)
-		if strings.Contains(printed, "271828") || strings.Contains(printed, "50 55 49") || strings.Contains(printed, "323731383238") {
-			t.Errorf("%s prints the code: %s", verb, printed)
+		for _, secret := range []any{answer, &answer, alice, &alice, alice.ID, &alice.ID} {
+			printed := fmt.Sprintf(verb, secret)
+			for _, shown := range []string{
+				"271828", "50 55 49", "323731383238", string(alice.ID), "30303131323233", "48 48 49 49",
+			} {
+				if strings.Contains(printed, shown) {
+					t.Errorf("%s of %T prints the code or the id: %s", verb, secret, printed)
+				}
+			}
 		}
 	}
 }

@@ -589,6 +589,22 @@ static void named(void)
 	printf("%d\n", login_as(name, &p));
 }
 
+static void think(void) { usleep((unsigned)count * 1000); }
+
+/* typed: one login. "USER CODE" is read from standard input, and the person takes COUNT ms to type. Prints
+ * the result, how many questions the person was asked, and what was told. */
+static void typed(void)
+{
+	static char user[64], code[64];
+	CHECK(scanf("%63s %63s", user, code) == 2);
+	struct person p = {.code = code, .meanwhile = think};
+	struct state before = look();
+	int rc = login_as(user, &p);
+	struct state after = look();
+	same(&before, &after);
+	printf("%d, asked %d, told %s\n", rc, p.asked, p.told);
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(void);
@@ -599,7 +615,7 @@ static const struct scenario {
 	{"short-of-space", short_of_space}, {"short-of-data", short_of_data}, {"short-of-threads", short_of_threads},
 	{"signals", signals}, {"chld-signalfd", chld_signalfd}, {"chld-sigwait", chld_sigwait}, {"chld-ppoll", chld_ppoll},
 	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment}, {"long-answer", long_answer},
-	{"denied", denied}, {"named", named},
+	{"denied", denied}, {"named", named}, {"typed", typed},
 };
 
 int main(int argc, char **argv)

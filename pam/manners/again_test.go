@@ -1,0 +1,198 @@
+package manners
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/totpd/totpd/daemon/wire"
+)
+
+// alice logs in, and what came of it is returned.
+func (w *world) alice(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(w.runWithInput(t, "alice 123456", "typed", 1))
+}
+
+// A daemon that goes away before its verdict and comes back: the person notices nothing.
+func TestDaemonComesBack(t *testing.T) {
+	other := must(wire.AppendAsk(nil, wire.Hidden, "Token: "))
+	news := must(wire.AppendTell(nil, wire.Info, "a new key\n"))
+	wrong := must(wire.AppendTell(nil, wire.Error, "not right\n"))
+	opened := func(c net.Conn, send ...[]byte) *frames {
+		f := frames2(c)
+		f.next()
+		for _, frame := range send {
+			c.Write(frame)
+		}
+		return f
+	}
+	answered := func(c net.Conn, send ...[]byte) {
+		opened(c, tell(), ask()).next()
+		for _, frame := range send {
+			c.Write(frame)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		first func(net.Conn) // what the daemon does before it goes
+		times int            // so often; then it is polite
+		want  string
+	}{
+		{"before the open", func(net.Conn) {}, 1, "0, asked 1, told hello"},
+		{"after the open", func(c net.Conn) { opened(c) }, 1, "0, asked 1, told hello"},
+		{"within the question", func(c net.Conn) { opened(c, ask()[:5]) }, 1, "0, asked 1, told hello"},
+		{"between tell and question", func(c net.Conn) { opened(c, tell()) }, 1, "0, asked 1, told hello"},
+		{"while the person types", func(c net.Conn) { opened(c, tell(), ask()) }, 1, "0, asked 1, told hello"},
+		{"after the answer", func(c net.Conn) { answered(c) }, 1, "0, asked 1, told hello"},
+		{"within the verdict", func(c net.Conn) { answered(c, accept()[:2]) }, 1, "0, asked 1, told hello"},
+		{"after the answer, six times", func(c net.Conn) { answered(c) }, 6, "0, asked 1, told hello"},
+		{"after a wrong answer", func(c net.Conn) { answered(c, wrong, ask()) }, 1, "0, asked 2, told hello\nnot right"},
+		{"within its word about the answer", func(c net.Conn) { answered(c, wrong) }, 1, "0, asked 2, told hello\nnot right"},
+		{"and asks for something else", func(c net.Conn) { opened(c, tell(), other).next() }, 1, "0, asked 2, told hello"},
+		{"and has news", func(c net.Conn) { opened(c, news, ask()).next() }, 1, "0, asked 2, told a new key\nhello"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			calls := 0
+			w := newWorld(t, asan, func(conn net.Conn) {
+				mu.Lock()
+				calls++
+				first := calls <= c.times
+				mu.Unlock()
+				if first {
+					c.first(conn)
+				} else {
+					polite(conn)
+				}
+			})
+			w.services(t, "timeout=3")
+			if got := w.alice(t); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+			if w.log != nil && len(w.logged(t)) != 0 {
+				t.Error("it was logged")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if calls != c.times+1 {
+				t.Errorf("%d connections", calls)
+			}
+		})
+	}
+}
+
+// What the daemon says without hearing the login is its word, and ends it.
+func TestTurnedAway(t *testing.T) {
+	var mu sync.Mutex
+	calls := 0
+	w := newWorld(t, plain, func(c net.Conn) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls++
+		c.Write(append(tell(), wire.AppendVerdict(nil, wire.Unavailable)...))
+	})
+	if got := w.alice(t); got != "9, asked 0, told hello" { // PAM_AUTHINFO_UNAVAIL
+		t.Error(got)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if calls != 1 {
+		t.Errorf("%d connections", calls)
+	}
+}
+
+// A daemon that came back and says that no code is due any more decides, also after an answer.
+func TestNotDueAfterAll(t *testing.T) {
+	var once sync.Once
+	w := newWorld(t, plain, func(c net.Conn) {
+		first := false
+		if once.Do(func() { first = true }); first {
+			question(c)
+			return
+		}
+		frames2(c).next()
+		c.Write(wire.AppendVerdict(nil, wire.NotDue))
+	})
+	if got := w.alice(t); got != "6, asked 1, told" { // PAM_IGNORE of all modules
+		t.Error(got)
+	}
+}
+
+// The daemon knows by the id which dialogues are one login.
+func TestLoginID(t *testing.T) {
+	var mu sync.Mutex
+	var ids []wire.LoginID
+	w := newWorld(t, plain, func(c net.Conn) {
+		f := frames2(c)
+		frame, _ := f.next()
+		open, err := wire.DecodeOpen(frame)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if ids = append(ids, open.ID); len(ids) < 3 {
+			return
+		}
+		c.Write(wire.AppendVerdict(nil, wire.Refused))
+	})
+	for range 2 {
+		w.alice(t)
+	}
+	if len(ids) != 4 || len(ids[0]) != wire.IDSize || ids[0] != ids[1] || ids[1] != ids[2] || ids[2] == ids[3] {
+		t.Errorf("%q", fmt.Sprint([]string{string(ids[0]), string(ids[1]), string(ids[2]), string(ids[3])}))
+	}
+	if strings.Trim(string(ids[0]), "0123456789abcdef") != "" || strings.Count(string(ids[0]), "0") > 20 {
+		t.Errorf("no random bytes in hexadecimal: %q", string(ids[0]))
+	}
+}
+
+// Without systemd there is no socket for a moment.
+func TestSocketComesBack(t *testing.T) {
+	w := newWorld(t, plain, nil)
+	moved := filepath.Join(w.dir, "away")
+	script := func(c net.Conn) { // the first daemon, whose socket is gone with it
+		frames2(c).next()
+		c.Write(append(tell(), ask()...))
+		os.Rename(w.socket, moved)
+	}
+	listen := func() net.Listener {
+		l, err := net.Listen("unix", w.socket)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		return l
+	}
+	l := listen()
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		script(c)
+		c.Close()
+		time.Sleep(time.Second)
+		l := listen()
+		if l == nil {
+			return
+		}
+		defer l.Close()
+		if c, err = l.Accept(); err == nil {
+			polite(c)
+			c.Close()
+		}
+	}()
+	if got := w.alice(t); got != "0, asked 1, told hello" {
+		t.Error(got)
+	}
+}
