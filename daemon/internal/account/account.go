@@ -3,7 +3,8 @@
 // valid. It judges no code, keeps no time and stores nothing.
 //
 // Always true of a valid account: a device's secret is sealed, never in the clear; a step of a device
-// is in the list of used steps once at the most; names are unique within the account.
+// is in the list of used steps once at the most; names are unique within the account; the id of a
+// login is not in it, only a hash.
 package account
 
 import (
@@ -28,6 +29,9 @@ const (
 
 // UsedMax is how many used steps of each device are remembered. They are dropped oldest use first.
 const UsedMax = 64
+
+// MarkSize is the length of the mark of a login, in bytes.
+const MarkSize = 32
 
 // NameMax is the longest name of a device, in bytes.
 const NameMax = 64
@@ -57,6 +61,8 @@ type Device struct {
 	LastUsed  time.Time `json:"last_used,omitzero"`
 	// Used are the steps (RFC 6238 §4.2) whose code was accepted, in order of use.
 	Used []int64 `json:"used,omitempty"`
+	// UsedBy is the mark of the login that used the last of them, a hash of its id. Empty: it had none.
+	UsedBy []byte `json:"used_by,omitempty"`
 }
 
 // Pending is an enrolment that no code has confirmed yet.
@@ -128,6 +134,8 @@ func (d Device) Valid() error {
 		return fmt.Errorf("algorithm %q, must be SHA1, SHA256 or SHA512", string(d.Algorithm))
 	case len(d.Used) > UsedMax:
 		return fmt.Errorf("%d used steps, at most %d", len(d.Used), UsedMax)
+	case len(d.UsedBy) != 0 && (len(d.UsedBy) != MarkSize || len(d.Used) == 0):
+		return errors.New("the mark of its last login is broken")
 	}
 	for i, s := range d.Used {
 		if slices.Contains(d.Used[:i], s) {

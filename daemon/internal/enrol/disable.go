@@ -38,7 +38,7 @@ func (s *Service) DisableWithCode(ctx context.Context, user, code string) error 
 	err := s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
 		now := s.clock()
 		open := func(d account.Device) ([]byte, error) { return s.key.Open(user, d.ID, d.Sealed) }
-		acc, out = verify.Answer(acc, code, open, s.cfg.Skew, s.cfg.Limits, now)
+		acc, out = verify.Answer(acc, code, open, s.cfg.Skew, s.cfg.Limits, verify.Login{}, now)
 		retryAfter = 0
 		if !out.Until.IsZero() {
 			retryAfter = throttle.Seconds(out.Until.Sub(now))

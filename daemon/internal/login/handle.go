@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -48,13 +49,14 @@ var errUnchanged = errors.New("nothing to write")
 func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	s := d.service
 	answer := string(text) // a copy: the change may outlive this call, and the buffer is the caller's
+	login := verify.Login{Mark: d.mark(), Since: s.since}
 	var out verify.Outcome
 	var now time.Time
 	err := s.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
 		// The time is read when it is this answer's turn, or answers that queued up together could
 		// overtake a wait that one of them has begun.
 		now = s.clock()
-		acc, out = verify.Answer(acc, answer, d.secret, s.cfg.Skew, s.cfg.Limits, now)
+		acc, out = verify.Answer(acc, answer, d.secret, s.cfg.Skew, s.cfg.Limits, login, now)
 		if out.Kind != verify.Accepted && out.Kind != verify.Wrong {
 			return acc, errUnchanged
 		}
@@ -68,6 +70,17 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 		return d.unavailable("not_stored", err)
 	}
 	return d.judged(out, now)
+}
+
+// mark is what an account remembers of the login that used a code: a hash, so that nobody learns the id
+// from the store, and of the caller's uid too, so that nobody can repeat another's login. Nil: the login
+// can't repeat anything.
+func (d *Dialogue) mark() []byte {
+	if d.open.ID == "" {
+		return nil
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "totpd login\x00%d\x00%s", d.caller.UID, string(d.open.ID)))
+	return sum[:]
 }
 
 // abandoned ends a login that nobody waits for any more.
@@ -89,6 +102,8 @@ func (d *Dialogue) judged(out verify.Outcome, now time.Time) decision {
 	switch out.Kind {
 	case verify.Accepted:
 		return decision{result: audit.Accepted, reason: "code", device: out.Device}
+	case verify.Repeated:
+		return decision{result: audit.Accepted, reason: "code_repeated", device: out.Device}
 	case verify.Wrong:
 		switch {
 		case out.Locks:

@@ -3,7 +3,8 @@
 // and no rule: policy says who is asked, verify judges the answer, the store keeps what came of it.
 //
 // Always true: a dialogue accepts only after an Answer, and only once the accepted code is durably
-// used up; whatever it doesn't know refuses; a code is in no log line, no error and no frame.
+// used up by this login; whatever it doesn't know refuses; a code, or the id of a login, is in no log
+// line, no error and no frame.
 package login
 
 import (
@@ -63,11 +64,12 @@ type Service struct {
 	log    Recorder
 	lookup Lookup
 	decide func(policy.Question) policy.Decision
+	since  time.Time
 }
 
 // New returns a service that judges by cfg.
 func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup) *Service {
-	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, decide: policy.Decide}
+	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, decide: policy.Decide, since: clock()}
 }
 
 // Step is what the dialogue does next: send these frames and then, when Done, hang up.

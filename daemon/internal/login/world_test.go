@@ -134,6 +134,12 @@ func newWorld() *world {
 	return w
 }
 
+// restart is the next daemon on the same store.
+func (w *world) restart() {
+	s := w.Service
+	w.Service = New(s.store, s.key, s.cfg, s.clock, s.log, s.lookup)
+}
+
 func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -82,7 +82,6 @@ func (s *Logins) start(c *conn) {
 	s.mu.Lock()
 	if s.stopping.Load() { // accepted just before Stop closed the listener
 		s.mu.Unlock()
-		one.write(wire.AppendVerdict(nil, wire.Unavailable))
 		c.Close()
 		return
 	}
@@ -103,9 +102,9 @@ func (s *Logins) end(one *session) {
 	s.ended.Done()
 }
 
-// Stop accepts no more connections, lets the steps that are being judged finish, and tells everyone
-// who is waiting for a person that the daemon is unavailable. It returns when all dialogues have
-// ended, or with ctx's error.
+// Stop accepts no more connections, lets the steps that are being judged finish, and hangs up on
+// everyone who is waiting for a person: the module begins again with the next daemon. It returns when
+// all dialogues have ended, or with ctx's error.
 func (s *Logins) Stop(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.mu.Lock()
@@ -139,27 +138,24 @@ type session struct {
 }
 
 // run carries one dialogue from Open to Verdict. A client that breaks the rules is cut off without a
-// word; one that the daemon can't serve is told so.
+// word, and so is everyone when the daemon stops; one that the daemon can't serve is told so.
 func (s *session) run() {
 	s.buf = buffers.Get().(*[]byte)
-	finished := false
+	over := false
 	defer func() {
 		if r := recover(); r != nil {
 			s.logins.log.Logger.Printf("login dialogue: panic: %v\n%s", r, debug.Stack())
 			s.conn.Write(wire.AppendVerdict(nil, wire.Unavailable))
 		}
-		if s.dialogue != nil && !finished {
+		if s.dialogue != nil && !over {
 			s.dialogue.Abandon()
 		}
 		s.release()
 	}()
 	err := s.serve()
-	finished = err == nil
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-	case errors.Is(err, os.ErrDeadlineExceeded) && s.logins.stopping.Load():
-		s.write(wire.AppendVerdict(nil, wire.Unavailable))
-	default:
+	stopped := errors.Is(err, os.ErrDeadlineExceeded) && s.logins.stopping.Load()
+	over = err == nil || stopped // where it was stopped, it isn't abandoned: it goes on elsewhere
+	if !over && !errors.Is(err, io.EOF) {
 		s.logins.log.Printf("login dialogue of uid %d, pid %d: %v", s.conn.peer.UID, s.conn.peer.PID, err)
 	}
 }

@@ -52,7 +52,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
 		want, _ := codeAt(phone(), seed, stepAt(phone(), noon))
-		_, out := Answer(alice(), typed, open, 0, limits, noon)
+		_, out := Answer(alice(), typed, open, 0, limits, Login{}, noon)
 		norm, ok := digits(typed)
 		if (out.Kind == Accepted) != (ok && string(norm) == want) {
 			t.Errorf("%q: %+v", typed, out)

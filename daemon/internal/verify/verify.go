@@ -1,7 +1,7 @@
 // Package verify judges a code (RFC 6238): account, answer and time in, verdict and changed account
 // out. It is pure: it reads no clock, keeps nothing and prints nothing.
 //
-// Always true: a code is accepted at most once for each device, whatever the clock does, as long as
+// Always true: a code lets in at most one login for each device, whatever the clock does, as long as
 // its use is remembered (account.UsedMax uses, oldest dropped first); nothing is judged during a wait
 // or a lock; an answer that is not 6 or 8 ASCII digits is never accepted; only Accepted and Wrong
 // change the account, which the caller has durable before it tells the outcome.
@@ -27,6 +27,7 @@ const (
 	Accepted     Kind = iota + 1
 	Wrong             // no code of the user's near this time
 	Replayed          // was accepted before
+	Repeated          // was accepted before, in this very login, which lost the verdict: let in again
 	Malformed         // not as many digits as any of the user's devices shows
 	Waiting           // not judged: too early after the last failure
 	Locked            // not judged: too many failures in a row
@@ -37,11 +38,25 @@ const (
 // Outcome is a judgement. It holds no code.
 type Outcome struct {
 	Kind   Kind
-	Device string    // of Accepted and Replayed: the device's name
-	Step   int64     // of Accepted and Replayed: the step of the code (RFC 6238 §4.2)
+	Device string    // of Accepted, Replayed and Repeated: the device's name
+	Step   int64     // of Accepted, Replayed and Repeated: the step of the code (RFC 6238 §4.2)
 	Until  time.Time // of Waiting; of Wrong when a wait begins with it
 	Locks  bool      // of Wrong: it was one too many
 	Err    error     // of BrokenSecret: what secrets returned
+}
+
+// repeatTime is for how long a login may repeat the code that it used. The PAM module waits no longer
+// for any answer of the daemon (its argument timeout).
+const repeatTime = 30 * time.Second
+
+// Login is the login that answers, as far as it may repeat its answer. The zero value can't.
+//
+// A daemon that is killed when a use is on the disk and the verdict isn't sent leaves a login that has
+// used up its code and doesn't know it. It asks the next daemon with the same id, which nobody else
+// knows, and is let in.
+type Login struct {
+	Mark  []byte    // of account.MarkSize bytes: a hash of its id
+	Since time.Time // when this daemon began: what it has accepted itself, it has also told
 }
 
 // SkewMax is the largest skew that is honoured: the whole window must stay below account.UsedMax.
@@ -53,7 +68,7 @@ const SkewMax = 10
 //
 // One secret that can't be opened is enough for BrokenSecret: the store is damaged or belongs to
 // another key, so nobody gets in on the strength of the rest.
-func Answer(acc account.Account, answer string, secrets func(account.Device) ([]byte, error), skew int, limits throttle.Limits, now time.Time) (account.Account, Outcome) {
+func Answer(acc account.Account, answer string, secrets func(account.Device) ([]byte, error), skew int, limits throttle.Limits, login Login, now time.Time) (account.Account, Outcome) {
 	if !acc.Enrolled() {
 		return acc, Outcome{Kind: NotEnrolled}
 	}
@@ -77,9 +92,17 @@ func Answer(acc account.Account, answer string, secrets func(account.Device) ([]
 	}
 	out := Outcome{Kind: Wrong}
 	for i, d := range acc.Devices {
-		for _, step := range matches(d, keys[i], code, window(d, -skew, skew, now)) {
-			if !slices.Contains(d.Used, step) {
-				return accepted(acc, i, step, now), Outcome{Kind: Accepted, Device: d.Name, Step: step}
+		candidates := window(d, -skew, skew, now)
+		last, own := usedBy(d, login, now)
+		if own && !slices.Contains(candidates, last) {
+			candidates = append(candidates, last)
+		}
+		for _, step := range matches(d, keys[i], code, candidates) {
+			switch {
+			case own && step == last:
+				return acc, Outcome{Kind: Repeated, Device: d.Name, Step: step}
+			case !slices.Contains(d.Used, step):
+				return accepted(acc, i, step, login, now), Outcome{Kind: Accepted, Device: d.Name, Step: step}
 			}
 			out = Outcome{Kind: Replayed, Device: d.Name, Step: step}
 		}
@@ -110,15 +133,28 @@ func Allowed(acc account.Account, limits throttle.Limits, now time.Time) (Outcom
 	return Outcome{Kind: Locked}, false
 }
 
-// accepted returns a copy of acc in which the step of device i is used up.
-func accepted(acc account.Account, i int, step int64, now time.Time) account.Account {
+// accepted returns a copy of acc in which the step of device i is used up by login.
+func accepted(acc account.Account, i int, step int64, login Login, now time.Time) account.Account {
 	acc.Devices = slices.Clone(acc.Devices)
 	acc.Devices[i] = Use(acc.Devices[i], step, now)
+	acc.Devices[i].UsedBy = slices.Clone(login.Mark)
 	acc.Codes = account.Attempts{}
 	return acc
 }
 
-// Use returns a copy of the device in which the code of step is used up. Of more than account.UsedMax
+// usedBy returns the step that the device was used for last, and whether login did so just now, with a
+// daemon before this one.
+func usedBy(d account.Device, login Login, now time.Time) (step int64, own bool) {
+	if len(login.Mark) == 0 || len(d.Used) == 0 {
+		return 0, false
+	}
+	ago := now.Sub(d.LastUsed)
+	own = ago >= 0 && ago <= repeatTime && d.LastUsed.Before(login.Since) &&
+		subtle.ConstantTimeCompare(login.Mark, d.UsedBy) == 1
+	return d.Used[len(d.Used)-1], own
+}
+
+// Use returns a copy of the device in which the code of step is used up, by no login. Of more than account.UsedMax
 // used steps the oldest use is forgotten, not the lowest step: after a clock was wrong, the steps of
 // the right time may be the lower ones.
 func Use(d account.Device, step int64, now time.Time) account.Device {
@@ -126,7 +162,7 @@ func Use(d account.Device, step int64, now time.Time) account.Device {
 	if n := len(used) - account.UsedMax; n > 0 {
 		used = slices.Delete(used, 0, n)
 	}
-	d.Used = used
+	d.Used, d.UsedBy = used, nil
 	d.LastUsed = now.Round(0).UTC()
 	return d
 }
