@@ -6,24 +6,30 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr
 DESTDIR ?=
+ifeq ($(origin CC),default)
 CC = gcc
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+endif
+VERSION ?= $(or $(shell packaging/tools/version.sh 2>/dev/null),unknown)
 
 # Where Debian's libpam looks for modules. It doesn't follow PREFIX.
 MULTIARCH = $(shell $(CC) -print-multiarch)
 PAMDIR ?= /usr/lib/$(MULTIARCH)/security
 LIBEXECDIR ?= $(PREFIX)/libexec/totpd
 UNITDIR ?= /usr/lib/systemd/system
-SYSUSERSDIR ?= /usr/lib/sysusers.d
 
-PROGRAMS := build/totpd build/totpd-password build/totpctl
+# For another architecture than the machine's: GOARCH and CC in the environment, and an OUT of its own.
+OUT ?= build
+PROGRAMS := $(addprefix $(OUT)/,totpd totpd-password totpctl)
+COMPLETIONS := $(addprefix build/completions/totpctl.,bash zsh fish)
 STAGE := build/stage
 WARNINGS := -Wall -Wextra -Wconversion -Werror
 
 # HAVE_FDATASYNC: SQLite then makes a commit durable without writing the file's times each time.
 export CGO_ENABLED := 1
-export CGO_CFLAGS := -O2 -g -DHAVE_FDATASYNC=1
-GO_BUILD = go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+export CGO_CFLAGS := -O2 -g -DHAVE_FDATASYNC=1 $(HARDENING)
+GO_FLAGS ?=
+GO_LDFLAGS ?=
+GO_BUILD = go build -trimpath -buildvcs=false $(GO_FLAGS) -ldflags "-X main.version=$(VERSION) $(GO_LDFLAGS)"
 
 .PHONY: help
 help: ## list the targets
@@ -31,10 +37,12 @@ help: ## list the targets
 	@echo "  HOLD=1 with demo leaves it up for your own phone; DESTDIR= and PREFIX= with install"
 
 .PHONY: build
-build: build/pam_totpd.so $(PROGRAMS) ## build the module and the three programs into build/
+build: $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) build/NOTICES ## build the module and the three programs into build/
 
 -include pam/module.mk
-build/pam_totpd.so: | build-needs
+$(OUT)/pam_totpd.so: | build-needs
+build/NOTICES: go.mod packaging/tools/notices.sh | build-needs
+	@packaging/tools/notices.sh >$@
 
 .PHONY: FORCE build-needs demo-needs
 build-needs:
@@ -43,12 +51,18 @@ demo-needs:
 	@packaging/tools/needs.sh demo
 
 # Always asked; the go command knows what has to be done.
-build/totpd: FORCE | build-needs
+$(OUT)/totpd: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./daemon
-build/totpd-password: FORCE | build-needs
+$(OUT)/totpd-password: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./daemon/passwordcheck
-build/totpctl: FORCE | build-needs
+$(OUT)/totpctl: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./cli
+.PHONY: completions
+completions: $(COMPLETIONS)
+# By a totpctl of the machine that builds, whichever it builds for.
+$(COMPLETIONS): build/completions/totpctl.%: build/totpctl
+	@mkdir -p $(@D)
+	@build/totpctl completion $* >$@
 build/demo: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./packaging/demo
 build/locker: packaging/world/locker/locker.c | build-needs
@@ -68,6 +82,10 @@ world: build build/locker | demo-needs
 demo: world build/demo ## one user's story on real parts, in a throwaway world
 	@build/demo $(if $(filter-out 0,$(HOLD)),-hold)
 
+.PHONY: packages
+packages: ## make the deb and the rpm, for amd64 and arm64, in build/packages/
+	@packaging/tools/packages.sh $(ARCHS)
+
 .PHONY: test
 test: ## everything that CI runs, and its own set-up
 	@packaging/tools/test.sh
@@ -79,18 +97,43 @@ bench: build ## compare with the peers, and print the ratios
 # Run 'make build' first, as yourself: then root only copies.
 .PHONY: install
 install: ## install what is built
-	@for f in build/pam_totpd.so $(PROGRAMS); do [ -e $$f ] || { echo "$$f is missing: run 'make build' first" >&2; exit 1; }; done
-	install -D -m 0644 build/pam_totpd.so $(DESTDIR)$(PAMDIR)/pam_totpd.so
-	install -D -m 0755 build/totpd $(DESTDIR)$(LIBEXECDIR)/totpd
-	install -D -m 0755 build/totpd-password $(DESTDIR)$(LIBEXECDIR)/totpd-password
-	install -D -m 0755 build/totpctl $(DESTDIR)$(PREFIX)/bin/totpctl
-	install -d -m 0755 $(DESTDIR)$(UNITDIR)
-	install -m 0644 $(UNITS) $(DESTDIR)$(UNITDIR)
+	@for f in $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS); do [ -e $$f ] || { echo "$$f is missing: run 'make build' first" >&2; exit 1; }; done
+	install -D -m 0644 $(OUT)/pam_totpd.so $(DESTDIR)$(PAMDIR)/pam_totpd.so
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXECDIR) $(OUT)/totpd $(OUT)/totpd-password packaging/scripts/pam-lines
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/totpctl
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
 	sed -i 's|=/usr/libexec/totpd/|=$(LIBEXECDIR)/|' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
-	install -D -m 0644 packaging/sysusers/totpd.conf $(DESTDIR)$(SYSUSERSDIR)/totpd.conf
-	@f=$(DESTDIR)/etc/pam.d/totpd; if [ -e "$$f" ] || [ -L "$$f" ]; then echo "$$f is left as it is"; \
-	else echo "install $$f"; install -D -m 0644 packaging/pam.d/totpd "$$f"; fi
+	$(foreach d,$(DATADIRS),$(call install_data,$(DESTDIR)$(firstword $(subst =, ,$d)),$(wildcard $(lastword $(subst =, ,$d)))))
+	install -D -m 0644 build/completions/totpctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/totpctl
+	install -D -m 0644 build/completions/totpctl.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_totpctl
+	install -D -m 0644 build/completions/totpctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/totpctl.fish
+	@$(call install_config,packaging/pam.d/totpd,$(DESTDIR)/etc/pam.d/totpd)
+	@$(call install_config,packaging/totpd.toml,$(DESTDIR)/etc/totpd/totpd.toml)
+
 UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)
+# DIRECTORY=FILES of what is installed as it lies here. The directories that don't follow PREFIX are
+# those in which systemd, D-Bus, polkit, pam-auth-update, authselect and AppArmor look.
+DATADIRS = \
+	/usr/lib/systemd/system-preset=packaging/systemd/*.preset \
+	/usr/lib/systemd/catalog=packaging/catalog/totpd.catalog \
+	/usr/lib/sysusers.d=packaging/sysusers/totpd.conf \
+	/usr/lib/tmpfiles.d=packaging/tmpfiles/totpd.conf \
+	/usr/share/dbus-1/system.d=packaging/dbus/org.totpd.conf \
+	/usr/share/polkit-1/actions=packaging/polkit/org.totpd.policy \
+	/usr/share/pam-configs=packaging/pam-configs/totpd \
+	/usr/share/authselect/vendor/totpd=packaging/authselect/totpd/* \
+	/etc/apparmor.d=contrib/apparmor/usr.libexec.totpd.totpd \
+	$(foreach n,1 5 8,$(PREFIX)/share/man/man$n=packaging/man/*.$n) \
+	$(PREFIX)/share/man/man1=build/man/*.1 \
+	$(foreach f,LICENSE packaging/copyright build/NOTICES,$(PREFIX)/share/doc/totpd=$f)
+# $(call install_data,DIRECTORY,FILES), where there are FILES. Ends with a new line.
+define install_data
+$(if $2,install -D -m 0644 -t $1 $2)
+
+endef
+# $(call install_config,FILE,TARGET): what an administrator may have changed stays.
+install_config = if [ -e "$2" ] || [ -L "$2" ]; then echo "$2 is left as it is"; \
+	else echo "install $2"; install -D -m 0644 $1 "$2"; fi
 
 .PHONY: clean
 clean: ## remove build/

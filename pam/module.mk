@@ -11,7 +11,7 @@ module = d=$$(mktemp -d /tmp/totpd-module.XXXXXX) && trap 'rm -rf "$$d"' EXIT &&
 	CGO_ENABLED=1 CGO_CFLAGS="$(1)" go build -trimpath -buildvcs=false -buildmode=c-shared \
 	-ldflags "-s -w -buildid= -linkmode external -extldflags '$(2) $(MODULE_LDFLAGS)'" -o $@ ./pam && rm -f $(@:.so=.h)
 
-build/pam_totpd.so: $(MODULE_SOURCES)
+$(OUT)/pam_totpd.so: $(MODULE_SOURCES)
 	@mkdir -p $(@D)
 	@$(call module,-O2 -g,)
 

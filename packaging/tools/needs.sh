@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs.sh build|demo|test - sees to it that the machine has what the target needs. As root on Debian it
+# needs.sh build|cross-ARCH|demo|test - sees to it that the machine has what the target needs. As root on Debian it
 # installs what is missing; otherwise it says exactly what to install, and fails.
 #
 # Only packages that leave the machine's logins, users and services alone: those that don't are
@@ -18,13 +18,27 @@ demo=(
 	tmux:tmux
 	ssh:openssh-client
 )
+cross_arm64=(
+	aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+	/usr/aarch64-linux-gnu/include/stdlib.h:libc6-dev-arm64-cross
+)
+cross_amd64=(
+	x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu
+	/usr/x86_64-linux-gnu/include/stdlib.h:libc6-dev-amd64-cross
+)
 test=(
+	dpkg-shlibdeps:dpkg-dev
+	lintian:lintian
+	rpm:rpm
+	rpmlint:rpmlint
 	shellcheck:shellcheck
 	strace:strace
 )
 
 case ${1:-} in
 build) needs=("${build[@]}") ;;
+cross-arm64) needs=("${cross_arm64[@]}") ;;
+cross-amd64) needs=("${cross_amd64[@]}") ;;
 demo) needs=("${build[@]}" "${demo[@]}") ;;
 test) needs=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
 *)

@@ -1,0 +1,36 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"testing"
+)
+
+// TestPackagedFile holds the file that the packages install to the code: as it is, it changes nothing;
+// with its settings taken out of their comments, every key is there, with its default.
+func TestPackagedFile(t *testing.T) {
+	content, err := os.ReadFile("../../../packaging/totpd.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := parse("totpd.toml", string(content)); err != nil || !reflect.DeepEqual(bare(c), Default()) || len(c.lines) > 0 {
+		t.Errorf("as it is: %+v, %v", c, err)
+	}
+	// A setting has no space after its "#"; a remark has one.
+	bared := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(content), "$1")
+	c, err := parse("totpd.toml", bared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Code.Issuer = "web1" // for the host's name
+	if !reflect.DeepEqual(bare(c), want) {
+		t.Errorf("with its settings: %+v\nwant %+v", bare(c), want)
+	}
+	for _, s := range settings {
+		if c.lines[s.name()] == 0 {
+			t.Errorf("%s is not in it", s.name())
+		}
+	}
+}
