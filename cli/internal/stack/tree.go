@@ -36,8 +36,9 @@ type Tree struct {
 // Open returns the configuration of the host whose root directory this is: "/" for this one.
 func Open(root string) *Tree { return &Tree{root: root, dirs: Dirs} }
 
-// OpenDir returns the configuration of one directory alone, as pam_start_confdir(3) sees it: no other
-// directory is looked at, but for files that a line names by their path.
+// OpenDir returns the configuration of one directory alone, for pam_start_confdir(3): no other directory is
+// looked at, but for files that a line names by their path. (libpam 1.5 looks for what a line includes by
+// name in /etc/pam.d even then.)
 func OpenDir(dir string) *Tree { return &Tree{root: "/", dirs: []string{dir}} }
 
 // ErrNoService says that a service has no file and no stand-in.
