@@ -72,6 +72,11 @@ func (s *Terminals) Screens(last int) string {
 	return b.String()
 }
 
+// Attach is the command line that joins a terminal to the caller's own.
+func (s *Terminals) Attach(name string) []string {
+	return []string{"tmux", "-u", "-S", s.socket, "attach-session", "-t", "=" + name}
+}
+
 // Close ends all terminals and the server.
 func (s *Terminals) Close() error {
 	if !s.started {
