@@ -86,6 +86,11 @@ demo: world build/demo ## one user's story on real parts, in a throwaway world
 packages: ## make the deb and the rpm, for amd64 and arm64, in build/packages/
 	@packaging/tools/packages.sh $(ARCHS)
 
+.PHONY: testhost
+testhost: build/testhost ## build/testhost boots Debian hosts to try the package on; it has help
+build/testhost: FORCE | build-needs
+	@$(GO_BUILD) -o $@ ./packaging/host/testhost
+
 .PHONY: test
 test: ## everything that CI runs, and its own set-up
 	@packaging/tools/test.sh

@@ -33,6 +33,9 @@ test=(
 	rpmlint:rpmlint
 	shellcheck:shellcheck
 	strace:strace
+	systemd-nspawn:systemd-container
+	mmdebstrap:mmdebstrap
+	ip:iproute2
 )
 
 case ${1:-} in

@@ -20,7 +20,8 @@ fuzztime=${FUZZTIME:-20000x}
 # Reasons for which a test may be skipped as root.
 expected='root is never kept out|totpd is installed'
 
-packages() { go list ./... | grep -v /packaging/world; } # whose tests are the step e2e
+# Without those that are steps of their own, e2e and hosts.
+packages() { go list ./... | grep -vE '/packaging/(world|host)$'; }
 
 needs() { packaging/tools/needs.sh test; }
 
@@ -70,6 +71,8 @@ fuzz() {
 }
 
 e2e() { TOTPD_E2E_REQUIRED=$root go test -v -count=1 -timeout 15m ./packaging/world; }
+
+hosts() { TOTPD_E2E_REQUIRED=$root go test -v -count=1 -timeout 15m ./packaging/host; }
 
 demo() { build/demo; }
 
@@ -145,6 +148,7 @@ steps=(
 	"race|all packages' tests, with the race detector, and the module under libpam"
 	"fuzz|each fuzz test for a few seconds"
 	"e2e|real sshd, login, su and sudo in a throwaway world"
+	"hosts|test hosts: Debian with systemd, from installation to removal"
 	"demo|the demo"
 	"libpam|the demo through libpam alone"
 )
