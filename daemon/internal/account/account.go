@@ -8,6 +8,7 @@
 package account
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,6 +48,9 @@ type Account struct {
 	Pending  *Pending `json:"pending,omitempty"`
 	Codes    Attempts `json:"codes,omitzero"`     // wrong codes
 	Password Attempts `json:"passwords,omitzero"` // wrong passwords, asked by totpctl
+
+	// Extra is what a later totpd has added, and this one may pass over: it is kept as it is.
+	Extra map[string]json.RawMessage `json:"extra,omitempty"`
 }
 
 // Device makes codes: a phone's authenticator or a hardware token.
@@ -82,7 +86,7 @@ func (a Account) Enrolled() bool { return len(a.Devices) > 0 }
 
 // Empty says whether there is nothing in the account that needs to be kept.
 func (a Account) Empty() bool {
-	return len(a.Devices) == 0 && a.Pending == nil && a.Codes == (Attempts{}) && a.Password == (Attempts{})
+	return len(a.Devices) == 0 && a.Pending == nil && a.Codes == (Attempts{}) && a.Password == (Attempts{}) && len(a.Extra) == 0
 }
 
 // Valid returns what is wrong with the account, or nil. It never quotes a secret.

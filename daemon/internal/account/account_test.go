@@ -98,6 +98,7 @@ func TestEmpty(t *testing.T) {
 		"wrong code":     {Codes: Attempts{Failures: 1}},
 		"time of it":     {Codes: Attempts{Last: time.Unix(1, 0)}},
 		"wrong password": {Password: Attempts{Failures: 1}},
+		"a later one's":  {Extra: map[string]json.RawMessage{"recovery": []byte("[]")}},
 	} {
 		if a.Empty() || a.Enrolled() != (name == "device") {
 			t.Errorf("%s: empty %v, enrolled %v", name, a.Empty(), a.Enrolled())

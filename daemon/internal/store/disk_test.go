@@ -122,6 +122,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	remount(syscall.MS_RDONLY)
 	_, err := Open(path)
 	wantError(t, err, "read-only")
+	_, err = OpenBeside(path)
+	wantError(t, err, "read-only")
 	if _, err = Open(filepath.Join(dir, "new.db")); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Error(err)
 	}

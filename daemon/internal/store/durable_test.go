@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 		updateUntilKilled(path)
 	case "commits":
 		commitsOneByOne(path)
+	case "open":
+		_, err := OpenBeside(path)
+		must(err)
 	case "":
 		os.Exit(m.Run())
 	}
@@ -37,6 +40,27 @@ func role(role, path string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "STORE_ROLE="+role, "STORE_PATH="+path)
 	cmd.Stderr = os.Stderr
 	return cmd
+}
+
+const stranger = 65534
+
+// asStranger makes it a process of uid 65534.
+func asStranger(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	self, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "totpd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	cmd.Path = filepath.Join(dir, "store.test")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(cmd.Path, self, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
 }
 
 func must(err error) {

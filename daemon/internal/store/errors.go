@@ -37,7 +37,7 @@ func meaning(e sqlite3.Error) string {
 	case e.Code == sqlite3.ErrCorrupt:
 		return "the database is damaged or cut off: restore it from a backup, or save what is readable with sqlite3 FILE .recover"
 	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
-		return "another program holds the lock of the database, perhaps a sqlite3 shell in a transaction"
+		return "another program holds the lock of the database, perhaps a sqlite3 shell in a transaction, or a totpd that hangs"
 	case e.Code == sqlite3.ErrCantOpen:
 		return "a file of the database can't be opened: look at the owner and the mode of its directory and of its -wal and -shm files"
 	case e.Code == sqlite3.ErrIoErr:

@@ -13,20 +13,15 @@ import (
 	"syscall"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
 )
 
-// applicationID stands in the header of the database file, "totp": file(1) shows it, and another
-// program's database is told from a store by it.
-const applicationID = 0x746f7470
-
-// schemaVersion is the user_version of the databases that this code reads and writes.
-const schemaVersion = 1
-
 // An ordinary table with an index beside it. WITHOUT ROWID keeps whole records of some 500 bytes in
-// the inner pages too: a deeper tree, and 29 instead of 20 µs for a record out of a million.
+// the inner pages too: a deeper tree, and 29 instead of 20 µs for a record out of a million. Not STRICT:
+// the sqlite3 of RHEL 9, 3.34, can't open a database with such a table, and root may need it.
 const schema = `
-CREATE TABLE account (user TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) STRICT;
-CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE account (user TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
 `
 
 // resolve returns the path without symbolic links, after a check of the directory that holds it.
@@ -83,16 +78,23 @@ func lockDaemon(path string) (*os.File, error) {
 	return f, nil
 }
 
-// ensure makes the database where there is none, and refuses a file that can't be a store.
+// ensure makes the database where there is none, if it may, and refuses a file that can't be a store.
 //
 // It runs before SQLite has the file open: closing a file in a process takes all its fcntl locks
 // away, also SQLite's.
-func ensure(path string) error {
+func ensure(path string, mayCreate bool) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && mayCreate:
 		return create(path)
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is none: no daemon has run yet, or the accounts are elsewhere")
+	case errors.Is(err, fs.ErrPermission):
+		if info, e := os.Lstat(path); e == nil && ownerOf(info) != os.Geteuid() {
+			return errForeign(path)
+		}
+		return err
+	case err != nil:
 		return err
 	}
 	defer f.Close()
@@ -108,15 +110,26 @@ func ensure(path string) error {
 	case info.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("others may read or write it: mend it with chmod 0600 %s", path)
 	case !ownedByUs(info):
-		return errors.New("it belongs to another user: mend it with chown")
+		return errForeign(path)
 	}
-	return nil
+	// SQLite would open it all the same, and then fail at a file beside it.
+	if err := unix.Access(path, unix.W_OK); errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("its file system is read-only: mount -o remount,rw what findmnt -no TARGET -T %s names", path)
+	}
+	return refuseLater(f)
+}
+
+// errForeign is about a file that lacks the owner of its directory, such as one that root has restored.
+func errForeign(path string) error {
+	return fmt.Errorf("it belongs to another user: mend it with chown --reference=%s %s", filepath.Dir(path), path)
 }
 
 func ownedByUs(info os.FileInfo) bool {
-	owner, me := info.Sys().(*syscall.Stat_t).Uid, os.Geteuid()
-	return owner == 0 || me == 0 || int(owner) == me
+	owner, me := ownerOf(info), os.Geteuid()
+	return owner == 0 || me == 0 || owner == me
 }
+
+func ownerOf(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
 // create makes an empty database. It comes into being whole, under another name, so that a crash or
 // a full disk leaves no half of one, and never takes the place of another file.
@@ -196,26 +209,6 @@ func ensureWAL(db *sql.DB) error {
 	return nil
 }
 
-// checkSchema refuses a database that is not a store, or a later version's.
-func checkSchema(db *sql.DB) error {
-	var id, version int
-	if err := db.QueryRow("PRAGMA application_id").Scan(&id); err != nil {
-		return err
-	}
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch {
-	case id != applicationID:
-		return errors.New("a SQLite database of another program: name another file, or remove it")
-	case version > schemaVersion:
-		return fmt.Errorf("schema %d was written by a later totpd, this one knows schema %d: install the later one again", version, schemaVersion)
-	case version != schemaVersion:
-		return fmt.Errorf("schema %d, where this totpd knows schema %d", version, schemaVersion)
-	}
-	return nil
-}
-
 // connector opens connections of one kind to one database.
 type connector struct {
 	dsn     string
@@ -233,6 +226,10 @@ func connect(path, mode, pragmas string) *sql.DB {
 // seconds in which a login must be answered. wal_autocheckpoint=0: see checkpointer.
 const basePragmas = "PRAGMA busy_timeout=1500; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;" +
 	"PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
+
+// patient is the wait of whoever changes accounts beside a daemon: one that commits all the time leaves
+// few gaps, and SQLite looks for one ten times a second (seen: 3.2 s beside 20,000 updates a second).
+const patient = "PRAGMA busy_timeout=6000;"
 
 func (c connector) Connect(context.Context) (driver.Conn, error) {
 	return c.Driver().Open(c.dsn)

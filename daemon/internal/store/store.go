@@ -7,6 +7,20 @@
 //
 // The database has one table of interest, which root can mend with any SQLite tool, also while the
 // daemon runs: account(user TEXT, record TEXT), with the record as the JSON of account.Account.
+//
+// Versions. An upgrade and a downgrade keep the accounts, by two rules for whoever changes what is
+// stored here:
+//
+//   - What an older totpd may pass over is added beside what it knows: tables and columns of their own
+//     (a column with a default), values in meta, and in a record below "extra". The older one leaves all
+//     that as it is, so that it is still there after the next upgrade.
+//   - What an older totpd must not pass over raises schemaVersion: it refuses such a database as a whole,
+//     and does not touch it. Whoever raises it also converts older databases when they are opened by a
+//     daemon, in one transaction, after a copy was made beside: PATH.before-VERSION. The way back is that
+//     copy.
+//
+// Anything else that isn't known makes a record unreadable, for its user alone: with its devices under a
+// name that is spelt wrong, it would look like one of somebody without a second factor.
 package store
 
 import (
@@ -32,8 +46,10 @@ const (
 // Store is an open database of accounts. Its methods may be called by several goroutines.
 type Store struct {
 	path   string
-	lock   *os.File    // keeps a second daemon out
+	lock   *os.File    // keeps a second daemon out; nil when opened beside one
 	opened os.FileInfo // the file at path when it was opened
+
+	pragmas string // of the writer
 
 	read       *sql.DB
 	readRecord *sql.Stmt
@@ -49,14 +65,25 @@ type Store struct {
 // exist and that nobody else may write to. It refuses a second daemon, a file that is no store, that
 // others may read, that was cut off to nothing, or that a later version of totpd has written.
 func Open(path string) (*Store, error) {
-	s, err := open(path)
+	s, err := open(path, false)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func open(path string) (_ *Store, err error) {
+// OpenBeside opens the store at path as Open does, but beside a daemon that may run, start or end at
+// any time: it shares the database through SQLite's own locks, and leaves the log as it finds it while
+// the daemon has it open. It makes no store, and is meant for a few changes in a short time.
+func OpenBeside(path string) (*Store, error) {
+	s, err := open(path, true)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(path string, beside bool) (_ *Store, err error) {
 	s := &Store{queue: newQueue(), written: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -66,23 +93,30 @@ func open(path string) (_ *Store, err error) {
 	if s.path, err = resolve(path); err != nil {
 		return nil, err
 	}
-	if s.lock, err = lockDaemon(s.path); err != nil {
-		return nil, err
+	if !beside {
+		if s.lock, err = lockDaemon(s.path); err != nil {
+			return nil, err
+		}
 	}
-	if err = ensure(s.path); err != nil {
+	if err = ensure(s.path, !beside); err != nil {
 		return nil, err
 	}
 	if s.opened, err = os.Stat(s.path); err != nil {
 		return nil, err
 	}
-	w, err := openWriter(s.path)
+	if beside {
+		s.pragmas = patient
+	}
+	w, err := openWriter(s.path, s.pragmas)
 	if err != nil {
 		return nil, explain(err)
 	}
 	// The WAL of the last run is folded in and a new one laid out before the first login waits for it.
-	if err = w.prepareWAL(); err != nil {
-		w.close()
-		return nil, explain(err)
+	if !beside {
+		if err = w.prepareWAL(); err != nil {
+			w.close()
+			return nil, explain(err)
+		}
 	}
 	if err = s.openReaders(); err != nil {
 		w.close()

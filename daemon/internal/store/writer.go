@@ -40,8 +40,8 @@ func (w *writer) statements() map[**sql.Stmt]string {
 	}
 }
 
-func openWriter(path string) (_ *writer, err error) {
-	w := &writer{path: path, db: connect(path, "rw", "PRAGMA cache_size=-2048")}
+func openWriter(path, pragmas string) (_ *writer, err error) {
+	w := &writer{path: path, db: connect(path, "rw", "PRAGMA cache_size=-2048;"+pragmas)}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -148,7 +148,7 @@ func (s *Store) ready(w *writer) (*writer, error) {
 	if w != nil {
 		return w, nil
 	}
-	return openWriter(s.path)
+	return openWriter(s.path, s.pragmas)
 }
 
 // run returns an error when nothing of the batch was written; else each update has its own in err.
