@@ -27,19 +27,29 @@ const stopTime = 4 * time.Second
 
 // daemon is the parts, wired.
 type daemon struct {
-	log     *log.Logger
-	file    string        // of the configuration, empty: the default one
-	cfg     config.Config // as it is in effect
-	host    string
-	store   *store.Store
-	key     *seal.Key
-	audit   *audit.Log
-	names   *server.Names
-	sockets sockets
-	parts   atomic.Pointer[parts]
-	logins  *server.Logins
-	control *server.Control
+	log      *log.Logger
+	file     string        // of the configuration, empty: the default one
+	cfg      config.Config // as it is in effect
+	host     string
+	store    *store.Store
+	accounts accounts
+	key      key
+	audit    *audit.Log
+	names    *server.Names
+	sockets  sockets
+	parts    atomic.Pointer[parts]
+	logins   *server.Logins
+	control  *server.Control
 }
+
+// accounts and key are what the parts need of store and key.
+type (
+	accounts interface {
+		enrol.Store
+		server.Accounts
+	}
+	key interface{ enrol.Key }
+)
 
 // parts are made anew by a reload. Dialogues under way end with those they began with.
 type parts struct {
@@ -48,38 +58,49 @@ type parts struct {
 	limits throttle.Limits
 }
 
+func newDaemon(file string, cfg config.Config, l *log.Logger) *daemon {
+	return &daemon{log: l, file: file, cfg: cfg, audit: audit.New(os.Stderr), names: server.NewNames()}
+}
+
 // start opens everything, in an order in which a second daemon fails before it touches anything.
 func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (*daemon, error) {
-	d := &daemon{log: l, file: file, cfg: cfg, audit: audit.New(os.Stderr), names: server.NewNames()}
+	d := newDaemon(file, cfg, l)
 	var err error
 	if d.host, err = os.Hostname(); err != nil {
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
 	if d.sockets, err = openSockets(cfg.Listen); err != nil {
-		return nil, err
+		return nil, turnAwayAtDefaults(err, l)
 	}
-	if d.store, err = store.Open(cfg.Store.Path); err != nil {
-		d.close()
-		return nil, err
+	var k *seal.Key
+	if d.store, err = store.Open(cfg.Store.Path); err == nil {
+		k, err = openKey(ctx, d.store, cfg)
 	}
-	if d.key, err = openKey(ctx, d.store, cfg); err != nil {
-		d.close()
-		return nil, err
+	if err != nil {
+		defer d.close()
+		return nil, d.turnAway(err)
 	}
-	d.parts.Store(d.wire(cfg))
+	d.build(d.store, k)
+	return d, nil
+}
+
+// build makes what serves.
+func (d *daemon) build(a accounts, k key) {
+	d.accounts, d.key = a, k
+	d.parts.Store(d.wire(d.cfg))
 	begin := func(c login.Caller, o wire.Open) server.Dialogue { return d.parts.Load().login.Begin(c, o) }
-	d.logins = server.NewLogins(begin, d.names, l)
+	d.logins = server.NewLogins(begin, d.names, d.log)
+	asked := d.cfg.Listen.Password
 	d.control = server.NewControl(server.Parts{
 		Version:  versionText(),
-		Accounts: d.store,
+		Accounts: a,
 		Names:    d.names,
-		Password: password.New(cfg.Listen.Password, cfg.Listen.Password != config.Default().Listen.Password).Check,
+		Password: password.New(asked, asked != config.Default().Listen.Password).Check,
 		Audit:    d.audit,
-		Log:      l,
+		Log:      d.log,
 		Clock:    time.Now,
 		Settings: func() (server.Enrolment, throttle.Limits) { p := d.parts.Load(); return p.enrol, p.limits },
 	})
-	return d, nil
 }
 
 // wire makes the parts that a reload replaces.
@@ -89,10 +110,10 @@ func (d *daemon) wire(cfg config.Config) *parts {
 		LongestWait: cfg.Throttle.LongestWait, Lock: cfg.Throttle.Lock,
 	}
 	return &parts{
-		login: login.New(d.store, d.key, login.Config{
+		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits,
 		}, time.Now, d.audit, d.names.Canonical),
-		enrol: enrol.New(d.store, d.key, enrol.Config{
+		enrol: enrol.New(d.accounts, d.key, enrol.Config{
 			Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,
 			Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,
 		}, time.Now, d.audit),

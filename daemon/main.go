@@ -42,13 +42,18 @@ func main() {
 		return
 	}
 	cfg, err := config.Load(o.config)
-	if err == nil && o.check {
+	switch {
+	case err == nil && o.check:
 		err = cfg.Explain(os.Stdout)
-	} else if err == nil {
+	case err == nil:
 		err = serve(o, cfg)
+	case !o.check:
+		err = turnAwayAtDefaults(err, newLog())
+	}
+	if err != nil && !errors.Is(err, errSaid) {
+		newLog().Print(err)
 	}
 	if err != nil {
-		newLog().Print(err)
 		os.Exit(1)
 	}
 }

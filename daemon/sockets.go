@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -20,10 +21,12 @@ type sockets struct {
 	locks          []*os.File
 }
 
+// inherited are the files that systemd hands over.
+var inherited = sync.OnceValue(func() []*os.File { return activation.Files(true) })
+
 // openSockets takes the sockets that systemd hands over, and opens those it doesn't.
 func openSockets(l config.Listen) (sockets, error) {
-	var s sockets
-	err := s.take(activation.Files(true), l)
+	s, err := take(inherited(), l)
 	if err == nil && s.login == nil {
 		s.login, err = s.listen(l.Login)
 	}
@@ -38,24 +41,24 @@ func openSockets(l config.Listen) (sockets, error) {
 }
 
 // take finds the two sockets among the files from systemd by where they listen.
-func (s *sockets) take(files []*os.File, l config.Listen) error {
+func take(files []*os.File, l config.Listen) (sockets, error) {
+	var s sockets
 	at := map[string]*net.Listener{l.Login: &s.login, l.Control: &s.control}
 	for _, f := range files {
 		socket, err := net.FileListener(f)
-		f.Close()
 		if err != nil {
-			return fmt.Errorf("take socket %s from systemd: %w", f.Name(), err)
+			return s, fmt.Errorf("take socket %s from systemd: %w", f.Name(), err)
 		}
 		path := socket.Addr().String()
 		place := at[path]
 		if place == nil || *place != nil {
 			socket.Close()
-			return fmt.Errorf("take socket %s from systemd: it must be the one at listen.login, %s, or at listen.control, %s: "+
+			return s, fmt.Errorf("take socket %s from systemd: it must be the one at listen.login, %s, or at listen.control, %s: "+
 				"make ListenStream= of totpd.socket and the settings agree", path, l.Login, l.Control)
 		}
 		*place = socket
 	}
-	return nil
+	return s, nil
 }
 
 // listen opens a socket that everybody may connect to: who may do what is decided by the peer's uid.
