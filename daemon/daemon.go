@@ -105,10 +105,7 @@ func (d *daemon) build(a accounts, k key) {
 
 // wire makes the parts that a reload replaces.
 func (d *daemon) wire(cfg config.Config) *parts {
-	limits := throttle.Limits{
-		Free: cfg.Throttle.Free, FirstWait: cfg.Throttle.FirstWait,
-		LongestWait: cfg.Throttle.LongestWait, Lock: cfg.Throttle.Lock,
-	}
+	limits := limitsOf(cfg)
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits,
@@ -118,6 +115,13 @@ func (d *daemon) wire(cfg config.Config) *parts {
 			Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,
 		}, time.Now, d.audit),
 		limits: limits,
+	}
+}
+
+func limitsOf(cfg config.Config) throttle.Limits {
+	return throttle.Limits{
+		Free: cfg.Throttle.Free, FirstWait: cfg.Throttle.FirstWait,
+		LongestWait: cfg.Throttle.LongestWait, Lock: cfg.Throttle.Lock,
 	}
 }
 

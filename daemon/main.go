@@ -26,8 +26,8 @@ var version = ""
 
 // options are the command line.
 type options struct {
-	config         string // empty: config.DefaultFile, which may be missing
-	check, version bool
+	config                  string // empty: config.DefaultFile, which may be missing
+	check, offline, version bool
 }
 
 func main() {
@@ -41,15 +41,7 @@ func main() {
 		fmt.Println("totpd", versionText())
 		return
 	}
-	cfg, err := config.Load(o.config)
-	switch {
-	case err == nil && o.check:
-		err = cfg.Explain(os.Stdout)
-	case err == nil:
-		err = serve(o, cfg)
-	case !o.check:
-		err = turnAwayAtDefaults(err, newLog())
-	}
+	err = run(o)
 	if err != nil && !errors.Is(err, errSaid) {
 		newLog().Print(err)
 	}
@@ -58,27 +50,50 @@ func main() {
 	}
 }
 
+func run(o options) error {
+	if o.offline {
+		return offline(o.config, newLog())
+	}
+	cfg, err := config.Load(o.config)
+	switch {
+	case err == nil && o.check:
+		return cfg.Explain(os.Stdout)
+	case err == nil:
+		return serve(o, cfg)
+	case o.check:
+		return err
+	}
+	return turnAwayAtDefaults(err, newLog())
+}
+
 func parse(args []string, errout io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("totpd", flag.ContinueOnError)
 	f.SetOutput(errout)
 	f.StringVar(&o.config, "config", "", "read settings from `FILE` (default "+config.DefaultFile+")")
 	f.BoolVar(&o.check, "check", false, "explain the effective settings and exit; status 1 when they are broken")
+	f.BoolVar(&o.offline, "offline", false, "serve root at the other end of standard input from the store, without a daemon")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	f.Usage = func() {
-		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check]")
+		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check | -offline]")
 		f.PrintDefaults()
 		fmt.Fprintln(errout, "example: totpd -config /etc/totpd/totpd.toml -check")
 	}
 	if err := f.Parse(args); err != nil {
 		return options{}, err
 	}
-	if f.NArg() > 0 {
-		fmt.Fprintf(errout, "totpd: unexpected argument %q\n", f.Arg(0))
-		f.Usage()
-		return options{}, errors.New("unexpected argument")
+	wrong := ""
+	switch {
+	case f.NArg() > 0:
+		wrong = fmt.Sprintf("unexpected argument %q", f.Arg(0))
+	case o.check && o.offline:
+		wrong = "-check and -offline don't go together"
+	default:
+		return o, nil
 	}
-	return o, nil
+	fmt.Fprintf(errout, "totpd: %s\n", wrong)
+	f.Usage()
+	return options{}, errors.New(wrong)
 }
 
 // serve runs the daemon until a signal ends it.

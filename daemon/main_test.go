@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 			return 1, err
 		}
 		defer os.RemoveAll(bin)
+		if err := os.Chmod(bin, 0o755); err != nil { // for daemons that aren't root
+			return 1, err
+		}
 		for name, path := range map[string]string{"totpd": ".", "totpd-password": "./passwordcheck"} {
 			if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, name), path).CombinedOutput(); err != nil {
 				return 1, fmt.Errorf("build %s: %w\n%s", name, err, out)

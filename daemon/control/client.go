@@ -22,6 +22,7 @@ const (
 	ErrForbidden   ErrorCode = "forbidden"   // the socket's mode keeps the caller out
 	ErrTimeout     ErrorCode = "timeout"     // no whole answer in time; what was asked may have happened
 	ErrBadAnswer   ErrorCode = "bad_answer"  // whoever answers isn't totpd, or another totpd than ours
+	ErrNotStarted  ErrorCode = "not_started" // what answers without a daemon did not start, or ended too early
 )
 
 // Timeout is how long a request may last when the context sets no earlier end.
@@ -33,7 +34,7 @@ const MaxAnswer = 4 << 20
 // Client asks the daemon behind one socket. Every error it returns is an *Error, save that of a
 // context that ended: that is the context's. Its methods may be called at the same time.
 type Client struct {
-	socket  string
+	name    string // of whom it asks
 	timeout time.Duration
 	http    http.Client
 }
@@ -41,14 +42,18 @@ type Client struct {
 // NewClient returns a client of the daemon at a Unix socket. It connects with the first request.
 func NewClient(socket string) *Client {
 	var d net.Dialer
+	return NewClientOn(socket, func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) })
+}
+
+// NewClientOn returns a client that gets its connections from dial, one for each request, and calls who
+// answers there by name. An *Error of dial or of a connection is returned as it is.
+func NewClientOn(name string, dial func(context.Context) (net.Conn, error)) *Client {
 	return &Client{
-		socket:  socket,
+		name:    name,
 		timeout: Timeout,
 		http: http.Client{
 			Transport: &http.Transport{
-				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-					return d.DialContext(ctx, "unix", socket)
-				},
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 				// A connection each: the daemon may be another one by the time a person has typed.
 				DisableKeepAlives:      true,
 				DisableCompression:     true,
@@ -169,18 +174,21 @@ func (c *Client) failure(outer, within context.Context, err error) error {
 		return outer.Err()
 	}
 	if within.Err() != nil {
-		return &Error{Code: ErrTimeout, Message: fmt.Sprintf("no answer from %s within %v", c.socket, c.timeout)}
+		return &Error{Code: ErrTimeout, Message: fmt.Sprintf("no answer from %s within %v", c.name, c.timeout)}
+	}
+	if own := new(Error); errors.As(err, &own) {
+		return own
 	}
 	if dial := new(net.OpError); errors.As(err, &dial) && dial.Op == "dial" {
 		code := ErrUnreachable
 		if errors.Is(err, fs.ErrPermission) {
 			code = ErrForbidden
 		}
-		return &Error{Code: code, Message: fmt.Sprintf("connect to %s: %v", c.socket, errors.Unwrap(dial))}
+		return &Error{Code: code, Message: fmt.Sprintf("connect to %s: %v", c.name, errors.Unwrap(dial))}
 	}
 	return c.badAnswer("not HTTP, or cut short")
 }
 
 func (c *Client) badAnswer(what string) *Error {
-	return &Error{Code: ErrBadAnswer, Message: fmt.Sprintf("%s does not answer as totpd does: %s", c.socket, what)}
+	return &Error{Code: ErrBadAnswer, Message: fmt.Sprintf("%s does not answer as totpd does: %s", c.name, what)}
 }

@@ -229,3 +229,40 @@ func TestUsersOfADaemonThatGoesInCircles(t *testing.T) {
 		is(t, last, ErrBadAnswer)
 	}
 }
+
+func TestClientOnConnectionsOfItsOwn(t *testing.T) {
+	socket := serve(t, answer(200, "application/json", `{"version":"1"}`))
+	dialled := 0
+	c := NewClientOn("somebody", func(context.Context) (net.Conn, error) {
+		dialled++
+		return net.Dial("unix", socket)
+	})
+	for range 2 {
+		if v, err := c.Version(t.Context()); v.Version != "1" || err != nil {
+			t.Error(v, err)
+		}
+	}
+	if dialled != 2 {
+		t.Errorf("%d connections for 2 requests", dialled)
+	}
+	own := &Error{Code: ErrNotStarted, Message: "not there"}
+	_, err := NewClientOn("somebody", func(context.Context) (net.Conn, error) { return nil, own }).Version(t.Context())
+	if e := is(t, err, ErrNotStarted); e != own {
+		t.Errorf("%+v", e)
+	}
+	ours, theirs := net.Pipe()
+	theirs.Close()
+	_, err = NewClientOn("somebody", func(context.Context) (net.Conn, error) { return deaf{ours, own}, nil }).Version(t.Context())
+	if e := is(t, err, ErrNotStarted); e != own {
+		t.Errorf("%+v", e)
+	}
+}
+
+// deaf is a connection that fails in its own words.
+type deaf struct {
+	net.Conn
+	err error
+}
+
+func (d deaf) Read([]byte) (int, error)  { return 0, d.err }
+func (d deaf) Write([]byte) (int, error) { return 0, d.err }

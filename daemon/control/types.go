@@ -26,6 +26,15 @@ const (
 	VerbDisable Verb = "disable" // DisableRequest -> Nothing; own with password and code, or root
 )
 
+// Offline says whether a request needs nothing but the store, so that root can make it without a daemon.
+func (v Verb) Offline() bool {
+	switch v {
+	case VerbVersion, VerbStatus, VerbUsers, VerbDisable:
+		return true
+	}
+	return false
+}
+
 // Secret is a string that is never printed.
 type Secret string
 
@@ -155,6 +164,7 @@ const (
 	ErrWait            ErrorCode = "wait"             // 429: RetryAfter seconds
 	ErrLocked          ErrorCode = "locked"           // 429: root must help
 	ErrUnavailable     ErrorCode = "unavailable"      // 503: store or password check don't work; the journal says why
+	ErrNotOffline      ErrorCode = "not_offline"      // 501: no daemon answers, and this needs one
 )
 
 // Error is the body of every answer that is not 200.

@@ -85,6 +85,16 @@ func New(w io.Writer) *Log {
 	return l
 }
 
+// ToJournal returns a log to the journal alone, for a program whose standard error a person reads. Where
+// there is no journal, as in some rescue shells, events are lost.
+func ToJournal() *Log {
+	l := &Log{w: io.Discard, slow: make(chan struct{}, slowMax)}
+	if journal.Enabled() {
+		l.send = journal.Send
+	}
+	return l
+}
+
 // Record writes the event. What the journal doesn't take goes to the writer.
 func (l *Log) Record(e Event) {
 	e = e.cut()

@@ -38,7 +38,7 @@ func TestJournalFields(t *testing.T) {
 	e := refused
 	e.Detail = "no space left on device"
 	want := map[string]string{
-		"MESSAGE_ID": messageIDs[Login], "TOTPD_KIND": "login", "TOTPD_USER": "alice", "TOTPD_SERVICE": "sshd",
+		"MESSAGE_ID": messageIDs[Login], "SYSLOG_IDENTIFIER": "totpd", "TOTPD_KIND": "login", "TOTPD_USER": "alice", "TOTPD_SERVICE": "sshd",
 		"TOTPD_SOURCE": "192.0.2.7", "TOTPD_TTY": "ssh", "TOTPD_CALLER_UID": "0", "TOTPD_RESULT": "refused",
 		"TOTPD_REASON": "wrong_code", "TOTPD_REFERENCE": "7F3K-Q2ND", "TOTPD_DETAIL": "no space left on device",
 	}

@@ -92,7 +92,7 @@ func quoted(s string) string {
 
 // fields are the journal's.
 func (e *Event) fields() map[string]string {
-	m := map[string]string{"MESSAGE_ID": messageIDs[e.Kind]}
+	m := map[string]string{"MESSAGE_ID": messageIDs[e.Kind], "SYSLOG_IDENTIFIER": "totpd"}
 	for _, f := range e.all() {
 		if f.value != "" {
 			m[f.journal] = f.value

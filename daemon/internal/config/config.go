@@ -116,6 +116,23 @@ func Load(path string) (Config, error) {
 	return parse(path, content)
 }
 
+// Salvage reads as Load does, for root's help on a host whose configuration is broken: what is wrong in
+// the file is told, and has its default in the settings; the rest counts. A file that can't be read, or
+// is no TOML, is all defaults.
+func Salvage(path string) (Config, error) {
+	if path == "" {
+		path = DefaultFile
+	}
+	content, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) && path == DefaultFile {
+		return Default(), nil
+	}
+	if err != nil {
+		return Default(), fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	return salvage(path, content)
+}
+
 func read(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

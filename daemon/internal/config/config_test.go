@@ -169,6 +169,32 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// Of a broken file, root's help takes what is right in it, and has all errors told.
+func TestSalvage(t *testing.T) {
+	for name, tt := range map[string]struct{ content, path, err string }{
+		"another key is wrong":   {"[login]\ntires = 3\n[store]\npath = \"/srv/totpd.db\"\n", "/srv/totpd.db", "login.tires is unknown"},
+		"the path is wrong":      {"[store]\npath = \"totpd.db\"\n", "", "store.path must be a whole path"},
+		"two settings clash":     {"[store]\npath = \"/srv/x\"\n[key]\nfile = \"/srv/x\"\n", "/srv/x", "key.file must not be"},
+		"it is no configuration": {"[store]\npath = /srv/totpd.db\n", "", ":2:"},
+		"nothing is wrong":       {"[store]\npath = \"/srv/totpd.db\"\n", "/srv/totpd.db", ""},
+	} {
+		want := Default()
+		if tt.path != "" {
+			want.Store.Path = tt.path
+		}
+		c, err := Salvage(write(t, tt.content))
+		if c.Store != want.Store || c.Throttle != want.Throttle {
+			t.Errorf("%s: %+v", name, c)
+		}
+		if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if c, err := Salvage("/nowhere/totpd.toml"); !reflect.DeepEqual(c, Default()) || err == nil {
+		t.Errorf("no file: %+v, %v", c, err)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	c, err := Load(write(t, "[code]\n\ndigits = 8\n[throttle]\nfirst_wait = 7\n"))
 	if err != nil {

@@ -10,16 +10,25 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// parse reads the content of the file called name.
+// parse reads the content of the file called name. An error returns nothing else.
 func parse(name, content string) (Config, error) {
+	c, err := salvage(name, content)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// salvage is parse with the settings that are right, and defaults for the others, beside an error.
+func salvage(name, content string) (Config, error) {
 	var top map[string]toml.Primitive
 	md, err := toml.Decode(content, &top)
 	if err != nil {
 		var p toml.ParseError
 		if errors.As(err, &p) {
-			return Config{}, problem{name, p.Position, "", p.Message}
+			return Default(), problem{name, p.Position, "", p.Message}
 		}
-		return Config{}, problem{file: name, text: err.Error()}
+		return Default(), problem{file: name, text: err.Error()}
 	}
 	r := reader{file: name, md: md, config: Default()}
 	r.config.file = name
@@ -36,7 +45,7 @@ func parse(name, content string) (Config, error) {
 		for i, p := range r.problems {
 			errs[i] = p
 		}
-		return Config{}, errors.Join(errs...)
+		return r.config, errors.Join(errs...)
 	}
 	return r.config, nil
 }

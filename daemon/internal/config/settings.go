@@ -146,8 +146,11 @@ func (s setting) assign(c *Config, value any) string {
 		if !ok {
 			return `must be a text in quotes, like "..."`
 		}
-		*at = v
-		return s.check(v)
+		must := s.check(v)
+		if must == "" {
+			*at = v
+		}
+		return must
 	case *int, *time.Duration:
 		v, ok := value.(int64)
 		if !ok {

@@ -34,7 +34,7 @@ var errUnchanged = errors.New("nothing to write")
 func brokenSecret(err error) *refusal {
 	return &refusal{
 		code: control.ErrUnavailable, reason: "broken_secret",
-		message: "the stored secret can't be opened, the journal says why", detail: fmt.Sprint(err),
+		message: "the stored secret can't be opened", detail: fmt.Sprint(err),
 	}
 }
 
@@ -42,7 +42,7 @@ func brokenSecret(err error) *refusal {
 func badSettings(err error) *refusal {
 	return &refusal{
 		code: control.ErrUnavailable, reason: "settings",
-		message: "no device can be made with this host's settings, the journal says why", detail: err.Error(),
+		message: "no device can be made with this host's settings", detail: err.Error(),
 	}
 }
 
@@ -78,7 +78,7 @@ func (r *report) refuse(err error) *control.Error {
 	if !errors.As(err, &why) {
 		why = &refusal{
 			code: control.ErrUnavailable, reason: "store",
-			message: "the account can't be read or written, the journal says why", detail: err.Error(),
+			message: "the account can't be read or written", detail: err.Error(),
 		}
 	}
 	r.event.Result, r.event.Reason, r.event.Detail = audit.Refused, why.reason, why.detail

@@ -187,7 +187,7 @@ func (c *call) notAllowed(message string) error {
 // unavailable is refused for a cause that the journal tells and the caller isn't told.
 func (c *call) unavailable(reason string, err error) error {
 	return c.record(audit.Unavailable, reason, err.Error(),
-		&control.Error{Code: control.ErrUnavailable, Message: "can't be decided now; the journal says why"})
+		&control.Error{Code: control.ErrUnavailable, Message: "can't be decided now"})
 }
 
 func (c *call) record(result audit.Result, reason, detail string, e *control.Error) error {

@@ -61,9 +61,10 @@ type Parts struct {
 // Control serves the management API of package control.
 type Control struct {
 	Parts
-	log  *limitedLog
-	gate *gate
-	http http.Server
+	log     *limitedLog
+	gate    *gate
+	http    http.Server
+	offline bool // no daemon: see ServeOffline
 }
 
 // NewControl returns a server of the API.
@@ -128,6 +129,10 @@ func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	call.verb = control.Verb(name)
+	if c.offline && !call.verb.Offline() {
+		answer(w, call.explain(call.refuse(control.ErrNotOffline, "needs the daemon")))
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestMax))
 	defer clear(body) // passwords and codes
 	if err != nil {
@@ -172,4 +177,5 @@ var statuses = map[control.ErrorCode]int{
 	control.ErrWait:            http.StatusTooManyRequests,
 	control.ErrLocked:          http.StatusTooManyRequests,
 	control.ErrUnavailable:     http.StatusServiceUnavailable,
+	control.ErrNotOffline:      http.StatusNotImplemented,
 }
