@@ -55,6 +55,8 @@ $(OUT)/totpd: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./daemon
 $(OUT)/totpd-password: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./daemon/passwordcheck
+# It starts totpd itself for totpctl --offline, from where that is installed.
+$(OUT)/totpctl: override GO_LDFLAGS += -X main.offlineProgram=$(LIBEXECDIR)/totpd
 $(OUT)/totpctl: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./cli
 .PHONY: completions

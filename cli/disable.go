@@ -26,7 +26,8 @@ standard input isn't a terminal, its first line is the password and its second
 the code.
 
 root disables that of USER, to help somebody locked out, and is asked whether to
-go on unless --yes is given. Without USER it is root's own, in the same way.`,
+go on unless --yes is given. Without USER it is root's own, in the same way.
+While the daemon is down: totpctl --offline disable USER.`,
 		Example:           "  totpctl disable alice --yes",
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -75,7 +76,7 @@ func (c *command) disableUser(ctx context.Context, user string, yes bool) error 
 	if !yes && !c.in.terminal {
 		what := strings.TrimSpace("disable " + user)
 		return &misuse{printable(what) + ": nobody can be asked, standard input is no terminal",
-			"to do it without asking: totpctl disable" + argument(user) + " --yes"}
+			"to do it without asking: " + c.self() + " disable" + argument(user) + " --yes"}
 	}
 	client := c.client()
 	account := control.Account{User: user, Enrolled: true}

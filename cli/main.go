@@ -52,6 +52,7 @@ func run(now func() time.Time) int {
 		env: os.Getenv,
 	}
 	ran, err := newRoot(c).ExecuteContextC(ctx)
+	c.helpers.wait()
 	return explain(c.err, ran, err)
 }
 
@@ -63,12 +64,17 @@ type command struct {
 	now func() time.Time
 	env func(string) string
 
-	socket string // --socket
-	json   bool   // --json, of the verb that runs
+	socket  string // --socket
+	offline bool   // --offline
+	json    bool   // --json, of the verb that runs
+	helpers helpers
 }
 
-// client is of the daemon that the person means.
+// client is of the daemon that the person means, or of one that stands in for it.
 func (c *command) client() *control.Client {
+	if c.offline {
+		return control.NewClientOn(offlineProgram+" -offline", c.helpers.dial)
+	}
 	return control.NewClient(cmp.Or(c.socket, c.env("TOTPD_SOCKET"), defaultSocket))
 }
 
@@ -107,6 +113,9 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.SetUsageTemplate(usageTemplate)
 	root.PersistentFlags().StringVar(&c.socket, "socket", "",
 		"the daemon listens at `PATH` (default $TOTPD_SOCKET,\nelse "+defaultSocket+")")
+	root.PersistentFlags().BoolVar(&c.offline, "offline", false,
+		"for root: without the daemon, on the accounts\nthemselves ("+strings.Join(offlineVerbs(), ", ")+")")
+	root.PersistentPreRunE = c.checkOffline
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newVersion(c), newCompletion(c))

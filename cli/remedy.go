@@ -21,7 +21,8 @@ type failure struct {
 	err  error
 	hint string // instead of the one chosen by the error's code
 
-	named string // the user as named on the command line
+	named   string // the user as named on the command line
+	offline bool
 }
 
 func (f *failure) Error() string {
@@ -59,6 +60,7 @@ func explain(w io.Writer, ran *cobra.Command, err error) int {
 		return exitDone
 	case errors.As(err, &f):
 		f.named = ran.Flags().Arg(0)
+		f.offline, _ = ran.Flags().GetBool("offline")
 		f.explain(w)
 		return exitFailed
 	}
@@ -91,16 +93,24 @@ func (f *failure) explain(w io.Writer) {
 
 // remedy returns what to do about an error, by its code alone.
 func (f *failure) remedy(e *control.Error) string {
-	again := "totpctl " + f.verb + f.argument()
+	totpctl := "totpctl"
+	if f.offline {
+		totpctl = "totpctl --offline"
+	}
+	again := totpctl + " " + f.verb + f.argument()
 	switch e.Code {
 	case control.ErrUnreachable:
-		return "as root: systemctl start totpd.socket (another socket is named by --socket or TOTPD_SOCKET)"
+		return f.remedyUnreachable()
+	case control.ErrNotStarted:
+		return f.remedyNotStarted()
+	case control.ErrNotOffline:
+		return "start the daemon: systemctl start totpd.socket, then totpctl " + f.verb + f.argument()
 	case control.ErrForbidden:
 		return "everybody may connect to totpd's socket; as root: systemctl restart totpd.socket"
 	case control.ErrTimeout:
-		return "it may have been done all the same: totpctl status tells; as root: journalctl -u totpd"
+		return "it may have been done all the same: " + totpctl + " status tells; as root: journalctl -u totpd"
 	case control.ErrBadAnswer:
-		return "totpctl version tells whether command and daemon fit; --socket names totpd's control socket"
+		return totpctl + " version tells whether command and daemon fit; --socket names totpd's control socket"
 	case control.ErrBadRequest:
 		if f.verb == "disable" && f.named != "" {
 			return "your own, with password and code: totpctl disable"
@@ -111,6 +121,9 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrUnknownUser:
 		return "getent passwd " + quote(f.user)
 	case control.ErrUnavailable:
+		if f.offline {
+			return "what totpd says above"
+		}
 		return "as root: journalctl -u totpd tells why"
 	case control.ErrNoPending:
 		return "begin again: totpctl enrol"
@@ -128,7 +141,7 @@ func (f *failure) remedy(e *control.Error) string {
 		return "for a new device: totpctl disable" + f.argument() + ", then enrol again; totpctl status" + f.argument() + " shows the present one"
 	case control.ErrNotEnrolled:
 		if f.verb == "disable" {
-			return "nothing is left to do; totpctl status" + f.argument() + " shows the state"
+			return "nothing is left to do; " + totpctl + " status" + f.argument() + " shows the state"
 		}
 		return "totpctl enrol"
 	}
@@ -144,6 +157,27 @@ func (f *failure) remedyNotAllowed() string {
 		return "your own: totpctl disable; another's, as root: totpctl disable " + f.name()
 	}
 	return "as root: totpctl " + f.verb + f.argument()
+}
+
+// remedyUnreachable also tells root, who would help somebody, how to do so at once.
+func (f *failure) remedyUnreachable() string {
+	offline := ""
+	if control.Verb(f.verb).Offline() && (f.named != "" || f.verb == "users") {
+		offline = ", or at once: totpctl --offline " + f.verb + f.argument()
+	}
+	return "as root: systemctl start totpd.socket" + offline + " (another socket is named by --socket or TOTPD_SOCKET)"
+}
+
+// remedyNotStarted is for when the programs are broken; what they said is on the screen.
+func (f *failure) remedyNotStarted() string {
+	statement := "SELECT user FROM account"
+	if user := f.name(); f.verb == "disable" {
+		if strings.Contains(user, "'") {
+			user = "USER"
+		}
+		statement = "DELETE FROM account WHERE user='" + user + "'"
+	}
+	return `if that can't be mended: sqlite3 /var/lib/totpd/totpd.db "` + statement + `", or take pam_totpd.so out of /etc/pam.d`
 }
 
 // name is the user as an argument for root to type.

@@ -26,6 +26,9 @@ var bin string
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "totpctl" {
+		if program := os.Getenv("TEST_TOTPD"); program != "" {
+			offlineProgram = program
+		}
 		os.Exit(run(clock))
 	}
 	os.Exit(func() int {
@@ -89,7 +92,8 @@ func equip() error {
 // Each file of testdata is a story: people at totpctl, a daemon of the story's own, real files, sockets
 // and PAM. The program me runs another as an ordinary user: games when root tests, else whoever does; the
 // name is $ME, and home is a directory to write to. The password of everybody is "open sesame". A file
-// totpd.toml of the story is added to the daemon's configuration.
+// totpd.toml of the story is added to the daemon's configuration. What totpctl --offline starts is
+// totpd-offline: the same program with the same configuration.
 func TestStories(t *testing.T) {
 	if err := equip(); err != nil {
 		t.Fatal(err)
@@ -154,6 +158,12 @@ func startHost(env *testscript.Env) error {
 	}
 	env.Setenv("HOME", home)
 	env.Setenv("TOTPD_SOCKET", filepath.Join(h.dir, "control.sock"))
+	offline := filepath.Join(h.dir, "totpd-offline")
+	env.Setenv("TEST_TOTPD", offline)
+	err := os.WriteFile(offline, []byte("#!/bin/sh\nexec "+filepath.Join(bin, "totpd")+" -config "+h.dir+"/effective.toml \"$@\"\n"), 0o755)
+	if err != nil {
+		return err
+	}
 	env.Values[hostKey{}] = h
 	stop, err := h.servePasswords()
 	if err != nil {

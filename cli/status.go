@@ -67,17 +67,17 @@ func (c *command) status(ctx context.Context, user string) error {
 	if _, err := fmt.Fprint(c.out, text.String()); err != nil {
 		return failed("status", user, err)
 	}
-	if hint := next(a, user); hint != "" {
+	if hint := c.next(a, user); hint != "" {
 		c.say("hint: %s", hint)
 	}
 	return nil
 }
 
 // next says what the state asks for. The user is as named on the command line.
-func next(a control.Account, user string) string {
+func (c *command) next(a control.Account, user string) string {
 	switch {
 	case a.Locked:
-		return "as root: totpctl disable " + quote(a.User) + "; then, as " + printable(a.User) + ": totpctl enrol"
+		return "as root: " + c.self() + " disable " + quote(a.User) + "; then, as " + printable(a.User) + ": totpctl enrol"
 	case !a.Enrolled && user == "":
 		return "totpctl enrol"
 	}

@@ -9,6 +9,7 @@ package control
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -26,14 +27,14 @@ const (
 	VerbDisable Verb = "disable" // DisableRequest -> Nothing; own with password and code, or root
 )
 
-// Offline says whether a request needs nothing but the store, so that root can make it without a daemon.
-func (v Verb) Offline() bool {
-	switch v {
-	case VerbVersion, VerbStatus, VerbUsers, VerbDisable:
-		return true
-	}
-	return false
-}
+// offline are the verbs that need nothing but the store, so that root can use them without a daemon.
+var offline = []Verb{VerbDisable, VerbStatus, VerbUsers, VerbVersion}
+
+// OfflineVerbs returns the verbs that root can use without a daemon.
+func OfflineVerbs() []Verb { return slices.Clone(offline) }
+
+// Offline says whether root can use the verb without a daemon.
+func (v Verb) Offline() bool { return slices.Contains(offline, v) }
 
 // Secret is a string that is never printed.
 type Secret string

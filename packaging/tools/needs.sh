@@ -33,6 +33,7 @@ test=(
 	rpmlint:rpmlint
 	shellcheck:shellcheck
 	strace:strace
+	sqlite3:sqlite3
 	systemd-nspawn:systemd-container
 	mmdebstrap:mmdebstrap
 	ip:iproute2
