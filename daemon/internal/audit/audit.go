@@ -1,6 +1,6 @@
 // Package audit writes one line for each decision: to the journal with structured fields when the
-// daemon's standard error is the journal's, else as key=value to the writer it was given. It decides
-// nothing and keeps no history.
+// daemon's standard error is the journal's, else as key=value to the writer it was given. It tells one
+// listener of each decision too, if there is one. It decides nothing and keeps no history.
 //
 // Always true: an event has no field for a code, a secret or a password; a name chosen by a stranger
 // can neither begin a second line nor look like another key; it is cut when it is long.
@@ -23,9 +23,10 @@ type Kind string
 
 // The kinds.
 const (
-	Login   Kind = "login"   // one answer, or a login that ended without one
-	Enrol   Kind = "enrol"   // an enrolment begun or confirmed, a key set
-	Disable Kind = "disable" // the second factor taken away
+	Login     Kind = "login"     // one answer, or a login that ended without one
+	Enrol     Kind = "enrol"     // an enrolment begun or confirmed, a key set
+	Disable   Kind = "disable"   // the second factor taken away
+	Authorize Kind = "authorize" // polkit lets somebody do what else is root's
 )
 
 // Result is the decision.
@@ -54,6 +55,7 @@ type Event struct {
 	Result    Result
 	Reason    string // a word for programs, such as wrong_code
 	Detail    string // of a failure: the error; of a wait: its end
+	Action    string // of polkit, where it was asked or could have been
 	Device    string // name of the device whose code it was
 	Reference string // also shown to the person
 }
@@ -64,6 +66,7 @@ type Log struct {
 	w    io.Writer
 	send func(string, journal.Priority, map[string]string) error // to the journal; nil: there is none
 	slow chan struct{}                                           // holds one for each line that journald has not taken yet
+	tell func(Event)                                             // nil: nobody listens
 }
 
 // A journald that hangs must not hang logins: a line is waited for so long, and at most so many lines
@@ -95,9 +98,20 @@ func ToJournal() *Log {
 	return l
 }
 
+// Tell has each event told to listener too, which is called by many goroutines and must not wait for
+// anything: a login does. It is set before the first event.
+func (l *Log) Tell(listener func(Event)) { l.tell = listener }
+
 // Record writes the event. What the journal doesn't take goes to the writer.
 func (l *Log) Record(e Event) {
 	e = e.cut()
+	l.write(e)
+	if l.tell != nil {
+		l.tell(e)
+	}
+}
+
+func (l *Log) write(e Event) {
 	line := e.line()
 	if l.send != nil && l.toJournal(line, e) {
 		return

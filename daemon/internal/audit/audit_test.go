@@ -53,7 +53,7 @@ func TestJournalFields(t *testing.T) {
 		}
 	}
 	id := regexp.MustCompile(`^[0-9a-f]{32}$`)
-	for _, kind := range []Kind{Login, Enrol, Disable} {
+	for _, kind := range []Kind{Login, Enrol, Disable, Authorize} {
 		if !id.MatchString(messageIDs[kind]) {
 			t.Errorf("%s has no MESSAGE_ID", kind)
 		}
@@ -130,5 +130,24 @@ func TestCaller(t *testing.T) {
 	}
 	if got := CallerOf(WithCaller(context.Background(), 4294967295)); got != "4294967295" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A listener hears of each event once it is written, cut as the line is.
+func TestTell(t *testing.T) {
+	var b bytes.Buffer
+	var heard []Event
+	l := New(&b)
+	l.Tell(func(e Event) {
+		if !strings.Contains(b.String(), e.Reference) {
+			t.Error("told before it was written")
+		}
+		heard = append(heard, e)
+	})
+	e := refused
+	e.Source = strings.Repeat("x", 1000)
+	l.Record(e)
+	if len(heard) != 1 || heard[0].User != "alice" || len(heard[0].Source) > longest+len("…") {
+		t.Errorf("%+v", heard)
 	}
 }

@@ -16,9 +16,10 @@ const (
 
 // messageIDs are the MESSAGE_ID of each kind of event, for `journalctl MESSAGE_ID=...`.
 var messageIDs = map[Kind]string{
-	Login:   "6f1c2bd0a7e5467d9c3a5b0e8d41f7a2",
-	Enrol:   "b2a94e7df1c84d1e8f60327c9ae5d813",
-	Disable: "3d70c5e8924b4f6aa1be68f20c97d45e",
+	Login:     "6f1c2bd0a7e5467d9c3a5b0e8d41f7a2",
+	Enrol:     "b2a94e7df1c84d1e8f60327c9ae5d813",
+	Disable:   "3d70c5e8924b4f6aa1be68f20c97d45e",
+	Authorize: "908674de60384d518883b7d465565796",
 }
 
 // field is one part of an event under its name on a line and in the journal.
@@ -35,6 +36,7 @@ func (e *Event) all() []field {
 		{"source", "TOTPD_SOURCE", e.Source},
 		{"tty", "TOTPD_TTY", e.TTY},
 		{"caller_uid", "TOTPD_CALLER_UID", e.Caller},
+		{"action", "TOTPD_ACTION", e.Action},
 		{"device", "TOTPD_DEVICE", e.Device},
 		{"detail", "TOTPD_DETAIL", e.Detail},
 	}
@@ -42,7 +44,7 @@ func (e *Event) all() []field {
 
 // cut returns the event with long fields shortened.
 func (e Event) cut() Event {
-	for _, s := range []*string{&e.User, &e.Service, &e.Source, &e.TTY, &e.Caller, &e.Reason, &e.Device, &e.Reference} {
+	for _, s := range []*string{&e.User, &e.Service, &e.Source, &e.TTY, &e.Caller, &e.Reason, &e.Action, &e.Device, &e.Reference} {
 		*s = cut(*s, longest)
 	}
 	e.Detail = cut(e.Detail, long)

@@ -65,7 +65,11 @@ func (s *Service) DisableWithCode(ctx context.Context, user, code string) error 
 func judged(out verify.Outcome, retryAfter int) *refusal {
 	switch out.Kind {
 	case verify.Wrong:
-		return &refusal{code: control.ErrWrongCode, reason: "wrong_code", message: "wrong code", retryAfter: retryAfter}
+		reason := "wrong_code"
+		if out.Locks {
+			reason = "wrong_code_locks"
+		}
+		return &refusal{code: control.ErrWrongCode, reason: reason, message: "wrong code", retryAfter: retryAfter}
 	case verify.Replayed:
 		return &refusal{code: control.ErrWrongCode, reason: "used_code", message: "that code was used already, wait for the next one"}
 	case verify.Malformed:

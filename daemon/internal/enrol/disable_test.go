@@ -73,11 +73,13 @@ func TestDisableWithCode(t *testing.T) {
 
 	e = w.enrolled()
 	if err := w.store.Update(ctx, "alice", func(a account.Account) (account.Account, error) {
-		a.Codes = account.Attempts{Failures: 100, Last: w.now}
+		a.Codes = account.Attempts{Failures: 99, Last: w.now}
 		return a, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
+	w.pass(24 * time.Hour)
+	w.refused(w.DisableWithCode(ctx, "alice", w.code(e, 5*time.Hour)), control.ErrWrongCode, "wrong_code_locks")
 	w.pass(24 * time.Hour)
 	w.refused(w.DisableWithCode(ctx, "alice", w.code(e, 0)), control.ErrLocked, "locked")
 	if told, _ := w.Status(ctx, "alice"); !told.Locked {
