@@ -37,6 +37,7 @@ test=(
 	systemd-nspawn:systemd-container
 	mmdebstrap:mmdebstrap
 	ip:iproute2
+	dbus-daemon:dbus-daemon
 )
 
 case ${1:-} in
