@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/bus"
 	"github.com/totpd/totpd/daemon/internal/config"
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/login"
@@ -36,6 +38,7 @@ type daemon struct {
 	key      key
 	audit    *audit.Log
 	names    *server.Names
+	bus      *bus.Bus // nil while the daemon can only turn people away
 	sockets  sockets
 	parts    atomic.Pointer[parts]
 	logins   *server.Logins
@@ -80,6 +83,8 @@ func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (
 		defer d.close()
 		return nil, d.turnAway(err)
 	}
+	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, l)
+	d.audit.Tell(d.bus.Record)
 	d.build(d.store, k)
 	return d, nil
 }
@@ -91,7 +96,7 @@ func (d *daemon) build(a accounts, k key) {
 	begin := func(c login.Caller, o wire.Open) server.Dialogue { return d.parts.Load().login.Begin(c, o) }
 	d.logins = server.NewLogins(begin, d.names, d.log)
 	asked := d.cfg.Listen.Password
-	d.control = server.NewControl(server.Parts{
+	p := server.Parts{
 		Version:  versionText(),
 		Accounts: a,
 		Names:    d.names,
@@ -100,7 +105,11 @@ func (d *daemon) build(a accounts, k key) {
 		Log:      d.log,
 		Clock:    time.Now,
 		Settings: func() (server.Enrolment, throttle.Limits) { p := d.parts.Load(); return p.enrol, p.limits },
-	})
+	}
+	if d.bus != nil {
+		p.Authorize = d.bus.Authorize
+	}
+	d.control = server.NewControl(p)
 }
 
 // wire makes the parts that a reload replaces.
@@ -199,6 +208,9 @@ func (d *daemon) stop() error {
 
 func (d *daemon) close() {
 	d.sockets.close()
+	if d.bus != nil {
+		d.bus.Close()
+	}
 	if d.store == nil {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -37,6 +38,7 @@ type Client struct {
 	name    string // of whom it asks
 	timeout time.Duration
 	http    http.Client
+	headers http.Header // of every request
 }
 
 // NewClient returns a client of the daemon at a Unix socket. It connects with the first request.
@@ -62,6 +64,19 @@ func NewClientOn(name string, dial func(context.Context) (net.Conn, error)) *Cli
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
+}
+
+// OnBus returns a client of the same daemon that says who the caller is on the system bus, so that
+// polkit may allow what else is root's. With interactive, its requests last for as long as somebody
+// needs who is asked for a password.
+func (c *Client) OnBus(name string, interactive bool) *Client {
+	on := *c
+	on.headers = http.Header{HeaderBusName: {name}}
+	if interactive {
+		on.headers.Set(HeaderInteractive, "yes")
+		on.timeout += InteractiveTime + Timeout // the daemon's part is done before the question, and after
+	}
+	return &on
 }
 
 // Version asks for the daemon's version.
@@ -139,6 +154,7 @@ func ask[Answer any](ctx context.Context, c *Client, verb Verb, request any) (An
 	if err != nil {
 		return none, &Error{Code: ErrBadRequest, Message: err.Error()}
 	}
+	maps.Copy(req.Header, c.headers)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {

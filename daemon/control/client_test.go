@@ -77,7 +77,7 @@ func TestClientSendsAndReceives(t *testing.T) {
 func TestClientReturnsTheDaemonsRefusal(t *testing.T) {
 	socket := serve(t, answer(429, "application/json", `{"code":"wait","message":"too many wrong codes","retry_after":9,"reference":"7F3K-Q2ND"}`))
 	err := NewClient(socket).Disable(t.Context(), DisableRequest{})
-	if e := is(t, err, ErrWait); *e != (Error{ErrWait, "too many wrong codes", 9, "7F3K-Q2ND"}) {
+	if e := is(t, err, ErrWait); *e != (Error{ErrWait, "too many wrong codes", 9, "7F3K-Q2ND", ""}) {
 		t.Fatalf("%+v", *e)
 	}
 }
@@ -266,3 +266,28 @@ type deaf struct {
 
 func (d deaf) Read([]byte) (int, error)  { return 0, d.err }
 func (d deaf) Write([]byte) (int, error) { return 0, d.err }
+
+func TestClientOnTheBus(t *testing.T) {
+	var got http.Header
+	socket := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		answer(200, "application/json", `{}`)(w, r)
+	})
+	plain := NewClient(socket)
+	for _, c := range []struct {
+		client            *Client
+		name, interactive string
+		timeout           time.Duration
+	}{
+		{plain, "", "", Timeout},
+		{plain.OnBus(":1.42", false), ":1.42", "", Timeout},
+		{plain.OnBus(":1.42", true), ":1.42", "yes", InteractiveTime + 2*Timeout},
+	} {
+		if _, err := c.client.Status(t.Context(), StatusRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		if got.Get(HeaderBusName) != c.name || got.Get(HeaderInteractive) != c.interactive || c.client.timeout != c.timeout {
+			t.Errorf("%q: headers %v, timeout %v", c.name, got, c.client.timeout)
+		}
+	}
+}

@@ -2,8 +2,10 @@
 // over HTTP on a Unix socket, and the client that speaks it. Each verb is a POST to /v1/VERB with one
 // of the requests below; the answer is the response below or an Error.
 //
-// Who may do what is the daemon's decision, from the peer's uid; a request carries no identity. An
-// empty User means the caller. Types that hold a password, a code or a secret print as redacted.
+// Who may do what is the daemon's decision, from the peer's uid; a request carries no identity. Where root
+// alone may, polkit may let others: they say in a header who they are on the system bus, and the daemon
+// checks that. An empty User means the caller. Types that hold a password, a code or a secret print as
+// redacted.
 package control
 
 import (
@@ -19,12 +21,12 @@ type Verb string
 // The verbs, with their request and response.
 const (
 	VerbVersion Verb = "version" // Nothing -> Version; anyone
-	VerbStatus  Verb = "status"  // StatusRequest -> Account; own, or root
-	VerbUsers   Verb = "users"   // UsersRequest -> Users; root
+	VerbStatus  Verb = "status"  // StatusRequest -> Account; own, or root, or polkit's org.totpd.manage.status
+	VerbUsers   Verb = "users"   // UsersRequest -> Users; root, or polkit's org.totpd.manage.users
 	VerbEnrol   Verb = "enrol"   // EnrolRequest -> Enrolment; own
 	VerbConfirm Verb = "confirm" // ConfirmRequest -> Confirmation; own
-	VerbSet     Verb = "set"     // SetRequest -> Account; root
-	VerbDisable Verb = "disable" // DisableRequest -> Nothing; own with password and code, or root
+	VerbSet     Verb = "set"     // SetRequest -> Account; root, or polkit's org.totpd.manage.enrol
+	VerbDisable Verb = "disable" // DisableRequest -> Nothing; own with password and code, or root, or polkit's org.totpd.manage.disable
 )
 
 // offline are the verbs that need nothing but the store, so that root can use them without a daemon.
@@ -35,6 +37,19 @@ func OfflineVerbs() []Verb { return slices.Clone(offline) }
 
 // Offline says whether root can use the verb without a daemon.
 func (v Verb) Offline() bool { return slices.Contains(offline, v) }
+
+// The headers of a request that polkit may have to be asked about.
+const (
+	// HeaderBusName is the caller's unique name on the system bus, such as :1.42. Without it polkit isn't
+	// asked.
+	HeaderBusName = "Totpd-Bus-Name"
+	// HeaderInteractive is "yes" when the caller waits while somebody is asked for a password: for up to
+	// InteractiveTime.
+	HeaderInteractive = "Totpd-Interactive"
+)
+
+// InteractiveTime is how long somebody may take who is asked for a password.
+const InteractiveTime = 2 * time.Minute
 
 // Secret is a string that is never printed.
 type Secret string
@@ -155,7 +170,8 @@ type ErrorCode string
 const (
 	ErrBadRequest      ErrorCode = "bad_request"      // 400: malformed; Message says where
 	ErrBadURI          ErrorCode = "bad_uri"          // 400
-	ErrNotAllowed      ErrorCode = "not_allowed"      // 403: root only, or another's account
+	ErrNotAllowed      ErrorCode = "not_allowed"      // 403: root only, or another's account; Action, where polkit may allow it
+	ErrAuthenticate    ErrorCode = "authenticate"     // 403: polkit allows it after a password, which nobody was asked for
 	ErrUnknownUser     ErrorCode = "unknown_user"     // 404: no such user on this host
 	ErrAlreadyEnrolled ErrorCode = "already_enrolled" // 409
 	ErrNotEnrolled     ErrorCode = "not_enrolled"     // 409
@@ -174,6 +190,7 @@ type Error struct {
 	Message    string    `json:"message"`
 	RetryAfter int       `json:"retry_after,omitempty"` // seconds
 	Reference  string    `json:"reference,omitempty"`   // finds the journal line
+	Action     string    `json:"action,omitempty"`      // of polkit, with ErrNotAllowed and ErrAuthenticate
 }
 
 func (e *Error) Error() string { return e.Message }

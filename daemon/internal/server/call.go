@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/account"
@@ -28,6 +29,12 @@ type call struct {
 	verb    control.Verb
 	user    string // canonical: whose account it is about
 	self    bool   // user is the caller
+	admin   bool   // the caller may do this to any account
+	unfound error  // why there is no account of user
+
+	action  string              // of polkit, once the caller may only by that
+	busName string              // the caller's on the system bus, as the caller says
+	waits   func(time.Duration) // nil: the caller doesn't wait; else gives it so much more time
 }
 
 func (c *call) version(context.Context, control.Nothing) (control.Version, error) {
@@ -73,9 +80,10 @@ func (c *call) set(ctx context.Context, r control.SetRequest) (control.Account, 
 	return c.enrolment().Describe(acc), nil
 }
 
-// disable is root's without a proof, and the owner's with password and code.
+// disable is an admin's without a proof, and the owner's with password and code. root is an admin for
+// its own account too.
 func (c *call) disable(ctx context.Context, r control.DisableRequest) (control.Nothing, error) {
-	if c.peer.Root() {
+	if c.admin || c.peer.Root() {
 		return control.Nothing{}, c.enrolment().Disable(ctx, c.user)
 	}
 	if !c.self {
@@ -191,9 +199,9 @@ func (c *call) unavailable(reason string, err error) error {
 }
 
 func (c *call) record(result audit.Result, reason, detail string, e *control.Error) error {
-	e.Reference = audit.NewReference()
+	e.Reference, e.Action = audit.NewReference(), c.action
 	c.control.Audit.Record(audit.Event{
-		Kind: kinds[c.verb], User: c.user, Caller: audit.UID(c.peer.UID),
+		Kind: kinds[c.verb], User: c.user, Caller: audit.UID(c.peer.UID), Action: e.Action,
 		Result: result, Reason: reason, Detail: detail, Reference: e.Reference,
 	})
 	return e

@@ -16,6 +16,7 @@ import (
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/bus"
 	"github.com/totpd/totpd/daemon/internal/password"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
@@ -51,9 +52,11 @@ type Parts struct {
 	Accounts Accounts
 	Names    *Names
 	Password func(ctx context.Context, user string, password []byte) (password.Answer, error)
-	Audit    interface{ Record(audit.Event) }
-	Log      *log.Logger
-	Clock    func() time.Time
+	// Authorize asks polkit. nil: root is the only admin.
+	Authorize func(context.Context, bus.Question) (bus.Answer, error)
+	Audit     interface{ Record(audit.Event) }
+	Log       *log.Logger
+	Clock     func() time.Time
 	// Settings returns what a reload may change, as it is now.
 	Settings func() (Enrolment, throttle.Limits)
 }
@@ -61,15 +64,23 @@ type Parts struct {
 // Control serves the management API of package control.
 type Control struct {
 	Parts
-	log     *limitedLog
-	gate    *gate
-	http    http.Server
-	offline bool // no daemon: see ServeOffline
+	log       *limitedLog
+	gate      *gate
+	questions *gate           // those that somebody is being asked a password for
+	stopping  context.Context // ends when Stop begins
+	stop      context.CancelFunc
+	http      http.Server
+	offline   bool // no daemon: see ServeOffline
 }
 
 // NewControl returns a server of the API.
 func NewControl(p Parts) *Control {
-	c := &Control{Parts: p, log: newLimitedLog(p.Log), gate: newGate(bounds{all: 256, others: 128, each: 16})}
+	c := &Control{
+		Parts: p, log: newLimitedLog(p.Log),
+		gate:      newGate(bounds{all: 256, others: 128, each: 16}),
+		questions: newGate(bounds{all: 32, others: 32, each: 2}),
+	}
+	c.stopping, c.stop = context.WithCancel(context.Background())
 	c.http = http.Server{
 		Handler:           c,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -98,8 +109,10 @@ func (c *Control) Serve(plain net.Listener) error {
 	return nil
 }
 
-// Stop accepts no more connections and lets the requests under way finish until ctx ends.
+// Stop accepts no more connections and lets the requests under way finish until ctx ends. Those that wait
+// for a password end at once.
 func (c *Control) Stop(ctx context.Context) error {
+	c.stop()
 	defer c.http.Close()
 	return c.http.Shutdown(ctx)
 }
@@ -110,8 +123,6 @@ func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if peer, ok := r.Context().Value(peerKey{}).(Peer); ok {
 		call.peer = peer
 	}
-	ctx, cancel := context.WithTimeout(audit.WithCaller(r.Context(), call.peer.UID), requestTime)
-	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			c.Log.Printf("control: panic: %v\n%s", p, debug.Stack())
@@ -139,7 +150,11 @@ func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, call.malformed(fmt.Sprintf("a request has at most %d bytes and arrives whole", requestMax)))
 		return
 	}
-	result, err := verb.serve(ctx, call, body)
+	if err := call.introduce(w, r.Header); err != nil {
+		answer(w, call.explain(err))
+		return
+	}
+	result, err := call.serve(audit.WithCaller(r.Context(), call.peer.UID), verb, body)
 	if err != nil {
 		answer(w, call.explain(err))
 		return
@@ -168,6 +183,7 @@ var statuses = map[control.ErrorCode]int{
 	control.ErrBadRequest:      http.StatusBadRequest,
 	control.ErrBadURI:          http.StatusBadRequest,
 	control.ErrNotAllowed:      http.StatusForbidden,
+	control.ErrAuthenticate:    http.StatusForbidden,
 	control.ErrWrongPassword:   http.StatusForbidden,
 	control.ErrWrongCode:       http.StatusForbidden,
 	control.ErrUnknownUser:     http.StatusNotFound,

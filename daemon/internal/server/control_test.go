@@ -37,7 +37,7 @@ type api struct {
 	asked int
 }
 
-func serveControl(t *testing.T) *api {
+func serveControl(t *testing.T, change ...func(*Parts)) *api {
 	t.Helper()
 	dir := t.TempDir()
 	a := &api{log: &lines{}, now: time.Now()}
@@ -60,11 +60,15 @@ func serveControl(t *testing.T) *api {
 	enrolment := enrol.New(a.store, key, enrol.Config{
 		Host: "host", Digits: 6, Period: 30, Algorithm: account.SHA1, Skew: 1, Limits: limits,
 	}, a.clock, events)
-	a.Control = NewControl(Parts{
+	parts := Parts{
 		Version: "test", Accounts: a.store, Names: NewNames(), Password: a.ask, Audit: events,
 		Log: a.log.logger(), Clock: a.clock,
 		Settings: func() (Enrolment, throttle.Limits) { return enrolment, limits },
-	})
+	}
+	for _, c := range change {
+		c(&parts)
+	}
+	a.Control = NewControl(parts)
 	l, path := listenAt(t, "control.sock")
 	a.path = path
 	served := make(chan error, 1)
@@ -100,16 +104,16 @@ func (a *api) ask(_ context.Context, user string, secret []byte) (password.Answe
 }
 
 // post asks as the user uid. It returns the HTTP status, and the error if it is none of 200.
-func (a *api) post(t *testing.T, uid int, verb control.Verb, request, result any) (int, *control.Error) {
+func (a *api) post(t *testing.T, uid int, verb control.Verb, request, result any, headers ...string) (int, *control.Error) {
 	t.Helper()
 	body, err := json.Marshal(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a.raw(t, uid, "POST", "/v1/"+string(verb), body, result)
+	return a.raw(t, uid, "POST", "/v1/"+string(verb), body, result, headers...)
 }
 
-func (a *api) raw(t *testing.T, uid int, method, path string, body []byte, result any) (int, *control.Error) {
+func (a *api) raw(t *testing.T, uid int, method, path string, body []byte, result any, headers ...string) (int, *control.Error) {
 	t.Helper()
 	conn := dialAs(t, uid, a.path)
 	client := http.Client{Transport: &http.Transport{
@@ -119,6 +123,9 @@ func (a *api) raw(t *testing.T, uid int, method, path string, body []byte, resul
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://totpd"+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -16,50 +16,79 @@ import (
 type who int
 
 const (
-	anyone    who = iota + 1
-	own           // the caller, for the caller's own account; root too
-	ownOrRoot     // and root for any account
-	rootOnly
+	anyone     who = iota + 1
+	own            // the caller, for the caller's own account; root too
+	ownOrAdmin     // and an admin for any account
+	adminOnly
 )
 
-// verb is one legal request.
+// verb is one legal request. An admin is root, or whom polkit authorizes for the action.
 type verb struct {
-	who   who
-	serve func(ctx context.Context, c *call, body []byte) (any, error)
+	who    who
+	action string
+	read   func(body []byte) (request, error)
+}
+
+// request is what a body asks for.
+type request struct {
+	aboutUser bool   // it names a user, or means the caller
+	user      string // as named
+	do        func(context.Context, *call) (any, error)
 }
 
 // verbs is every legal request. What is not here is denied, and nothing here runs before its body has
 // been read strictly, its user is known and who has been judged.
 var verbs = map[control.Verb]verb{
-	control.VerbVersion: legal(anyone, nil, (*call).version),
-	control.VerbStatus:  legal(ownOrRoot, func(r control.StatusRequest) string { return r.User }, (*call).status),
-	control.VerbUsers:   legal(rootOnly, nil, (*call).users),
-	control.VerbEnrol:   legal(own, func(r control.EnrolRequest) string { return r.User }, (*call).enrol),
-	control.VerbConfirm: legal(own, func(r control.ConfirmRequest) string { return r.User }, (*call).confirm),
-	control.VerbSet:     legal(rootOnly, func(r control.SetRequest) string { return r.User }, (*call).set),
-	control.VerbDisable: legal(ownOrRoot, func(r control.DisableRequest) string { return r.User }, (*call).disable),
+	control.VerbVersion: legal(anyone, "", nil, (*call).version),
+	control.VerbStatus:  legal(ownOrAdmin, "org.totpd.manage.status", func(r control.StatusRequest) string { return r.User }, (*call).status),
+	control.VerbUsers:   legal(adminOnly, "org.totpd.manage.users", nil, (*call).users),
+	control.VerbEnrol:   legal(own, "", func(r control.EnrolRequest) string { return r.User }, (*call).enrol),
+	control.VerbConfirm: legal(own, "", func(r control.ConfirmRequest) string { return r.User }, (*call).confirm),
+	control.VerbSet:     legal(adminOnly, "org.totpd.manage.enrol", func(r control.SetRequest) string { return r.User }, (*call).set),
+	control.VerbDisable: legal(ownOrAdmin, "org.totpd.manage.disable", func(r control.DisableRequest) string { return r.User }, (*call).disable),
 }
 
-// legal makes a verb of who may ask, the user that a request names (nil: it is about nobody), and what
-// is done then.
-func legal[Request, Result any](who who, user func(Request) string, do func(*call, context.Context, Request) (Result, error)) verb {
-	return verb{who: who, serve: func(ctx context.Context, c *call, body []byte) (any, error) {
-		if who == rootOnly && !c.peer.Root() {
-			return nil, c.notAllowed("only root may do this")
+// legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a
+// request names (nil: it is about nobody), and what is done then.
+func legal[Request, Result any](who who, action string, user func(Request) string, do func(*call, context.Context, Request) (Result, error)) verb {
+	return verb{who: who, action: action, read: func(body []byte) (request, error) {
+		var r Request
+		if err := decode(body, &r); err != nil {
+			return request{}, err
 		}
-		var request Request
-		if err := decode(body, &request); err != nil {
-			return nil, c.malformed(err.Error())
-		}
+		read := request{do: func(ctx context.Context, c *call) (any, error) { return do(c, ctx, r) }}
 		if user != nil {
-			if err := c.settle(ctx, who, user(request)); err != nil {
-				return nil, err
-			}
-		} else if who != anyone && who != rootOnly {
-			return nil, c.notAllowed("not about an account")
+			read.aboutUser, read.user = true, user(r)
 		}
-		return do(c, ctx, request)
+		return read, nil
 	}}
+}
+
+// serve reads the body, judges who, and does it, within requestTime. The time in which somebody types a
+// password for polkit doesn't count.
+func (c *call) serve(caller context.Context, v verb, body []byte) (any, error) {
+	r, err := v.read(body)
+	if err != nil {
+		return nil, c.malformed(err.Error())
+	}
+	ctx, cancel := context.WithTimeout(caller, requestTime)
+	defer cancel()
+	asAdmin, err := c.settle(ctx, v.who, r)
+	if err != nil {
+		return nil, err
+	}
+	if asAdmin && !c.peer.Root() {
+		if err := c.authorize(ctx, caller, v.action); err != nil {
+			return nil, err
+		}
+		ctx, cancel = context.WithTimeout(caller, requestTime)
+		defer cancel()
+	}
+	if asAdmin && c.unfound != nil {
+		return nil, c.notFound()
+	}
+	c.admin = asAdmin
+	return r.do(ctx, c)
 }
 
 // decode reads one JSON value, whole and without anything that isn't known. Its errors say where, and
@@ -99,47 +128,74 @@ func unknownField(err error) string {
 	return string(name)
 }
 
-// settle judges who against the user that the request names, and finds the account's key.
-func (c *call) settle(ctx context.Context, who who, asked string) error {
-	if c.peer.Root() && who != own && asked != "" {
-		return c.settleAny(ctx, asked)
+// settle finds the account that a request is about and judges who. With asAdmin, the caller may only
+// where it is an admin: that is for serve to see to.
+func (c *call) settle(ctx context.Context, who who, r request) (asAdmin bool, err error) {
+	switch {
+	case who == anyone && !r.aboutUser:
+		return false, nil
+	case who == adminOnly && !r.aboutUser:
+		return true, nil
+	case who == adminOnly && r.user == "":
+		return false, c.malformed("user is missing")
+	case who == adminOnly, who == ownOrAdmin && r.user != "" && c.peer.Root():
+		c.find(ctx, r.user)
+		return true, nil
+	case who == own, who == ownOrAdmin:
+		mine, err := c.settleOwn(ctx, r.user)
+		if err != nil || mine {
+			return false, err
+		}
+		if who == ownOrAdmin {
+			c.find(ctx, r.user)
+			return true, nil
+		}
+		c.user = r.user
+		return false, c.notAllowed("not your own account")
 	}
-	if who == rootOnly {
-		return c.malformed("user is missing")
-	}
+	return false, c.notAllowed("nobody may")
+}
+
+// settleOwn says whether the account is the caller's own: none is named, or this one.
+func (c *call) settleOwn(ctx context.Context, asked string) (mine bool, err error) {
 	caller, err := c.control.Names.OfUID(ctx, c.peer.UID)
 	switch {
 	case errors.Is(err, login.ErrUnknownUser):
-		return c.notAllowed("the caller's uid has no name on this host")
+		return false, c.notAllowed("the caller's uid has no name on this host")
 	case err != nil:
-		return c.unavailable("name_service", err)
+		return false, c.unavailable("name_service", err)
 	case asked != "" && asked != caller:
 		// Another spelling of the same user is the same user; whether others exist is not told.
 		if name, err := c.control.Names.Canonical(ctx, asked); err != nil || name != caller {
-			c.user = asked
-			return c.notAllowed("not your own account")
+			return false, nil
 		}
 	}
 	c.user, c.self = caller, true
-	return nil
+	return true, nil
 }
 
-// settleAny finds the account that root names. An account whose user is gone from the host, or whose
-// directory doesn't answer, is found by its exact name, readable or not: root can always help.
-func (c *call) settleAny(ctx context.Context, asked string) error {
+// find finds the account that an admin names. An account whose user is gone from the host, or whose
+// directory doesn't answer, is found by its exact name, readable or not: root can always help. What is
+// wrong is kept for those who may know.
+func (c *call) find(ctx context.Context, asked string) {
 	name, err := c.control.Names.Canonical(ctx, asked)
 	if err == nil {
 		c.user = name
-		return nil
+		return
 	}
 	c.user = asked
 	if c.verb != control.VerbSet {
 		if _, stored, broken := c.control.Accounts.Get(ctx, asked); stored || broken != nil {
-			return nil
+			return
 		}
 	}
-	if errors.Is(err, login.ErrUnknownUser) {
-		return c.refuse(control.ErrUnknownUser, fmt.Sprintf("no user %.64q on this host", asked))
+	c.unfound = err
+}
+
+// notFound tells an admin why there is no account.
+func (c *call) notFound() error {
+	if errors.Is(c.unfound, login.ErrUnknownUser) {
+		return c.refuse(control.ErrUnknownUser, fmt.Sprintf("no user %.64q on this host", c.user))
 	}
-	return c.unavailable("name_service", err)
+	return c.unavailable("name_service", c.unfound)
 }

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/bus"
+)
+
+// introduce takes the headers by which a caller that isn't root says who polkit is to be asked about.
+func (c *call) introduce(w http.ResponseWriter, h http.Header) error {
+	names, interactive := h.Values(control.HeaderBusName), h.Values(control.HeaderInteractive)
+	switch {
+	case len(names) > 1 || len(names) == 1 && names[0] == "":
+		return c.malformed(control.HeaderBusName + " is one name")
+	case len(interactive) > 1 || len(interactive) == 1 && interactive[0] != "yes":
+		return c.malformed(control.HeaderInteractive + " is yes or missing")
+	}
+	c.busName = strings.Join(names, "")
+	if len(interactive) == 1 {
+		c.waits = func(d time.Duration) {
+			connection, end := http.NewResponseController(w), time.Now().Add(d)
+			connection.SetReadDeadline(end) // of the watch for a caller that hangs up
+			connection.SetWriteDeadline(end)
+		}
+	}
+	return nil
+}
+
+// authorize returns nil when polkit says that the caller is an admin for this action. A caller that
+// waits is given the time that a person takes to type a password, beyond ctx, until it hangs up.
+func (c *call) authorize(ctx, caller context.Context, action string) error {
+	c.action = action
+	switch {
+	case action == "" || c.control.Authorize == nil || c.busName == "":
+		return c.notAdmin("")
+	case c.user != "" && !presentable(c.user):
+		return c.notAdmin("polkit isn't asked about such a name")
+	}
+	if c.waits != nil {
+		if !c.control.questions.enter(c.peer) {
+			return c.refuse(control.ErrUnavailable, "too many questions wait for a password; try again")
+		}
+		defer c.control.questions.leave(c.peer)
+		c.waits(control.InteractiveTime + 2*requestTime)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(caller, control.InteractiveTime)
+		defer cancel()
+		defer context.AfterFunc(c.control.stopping, cancel)()
+	}
+	details := map[string]string{"verb": strings.TrimPrefix(action, "org.totpd.manage.")}
+	if c.user != "" {
+		details["user"] = c.user
+	}
+	answer, err := c.control.Authorize(ctx, bus.Question{
+		UID: c.peer.UID, PID: c.peer.PID, BusName: c.busName, Action: action, Details: details, Interactive: c.waits != nil,
+	})
+	return c.judge(answer, err)
+}
+
+// judge turns polkit's answer into the journal line of it, and into what the caller is told.
+func (c *call) judge(answer bus.Answer, err error) error {
+	switch {
+	case err != nil && c.control.stopping.Err() != nil:
+		return c.unavailable("stopping", err)
+	case errors.Is(err, context.DeadlineExceeded) && c.waits != nil:
+		return c.refuse(control.ErrNotAllowed, "nobody gave the password in time")
+	case err != nil:
+		return c.notAdmin(err.Error())
+	case answer == bus.Authorized:
+		c.control.Audit.Record(audit.Event{
+			Kind: audit.Authorize, User: c.user, Caller: audit.UID(c.peer.UID), Action: c.action,
+			Result: audit.Accepted, Reason: "polkit", Reference: audit.NewReference(),
+		})
+		return nil
+	case answer == bus.Challenge:
+		return c.refuse(control.ErrAuthenticate, "a password is needed, and nobody could be asked for it")
+	case answer == bus.Dismissed:
+		return c.refuse(control.ErrNotAllowed, "no password was given")
+	}
+	return c.notAdmin("polkit says no")
+}
+
+// notAdmin refuses what is for admins, for a cause that only the journal tells: without polkit, it is as
+// if there were none.
+func (c *call) notAdmin(detail string) error {
+	if c.user != "" && c.verb != control.VerbSet {
+		return c.refuseDetail(control.ErrNotAllowed, "not your own account", detail)
+	}
+	return c.refuseDetail(control.ErrNotAllowed, "only root may do this", detail)
+}
+
+// presentable says whether a name can be shown to whoever is asked for a password, and is what it looks
+// like.
+func presentable(name string) bool {
+	return account.CanBeLogin(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsPrint(r) || r == unicode.ReplacementChar
+	})
+}
