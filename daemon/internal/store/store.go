@@ -48,8 +48,7 @@ type Store struct {
 	path   string
 	lock   *os.File    // keeps a second daemon out; nil when opened beside one
 	opened os.FileInfo // the file at path when it was opened
-
-	pragmas string // of the writer
+	beside bool        // a daemon
 
 	read       *sql.DB
 	readRecord *sql.Stmt
@@ -84,7 +83,7 @@ func OpenBeside(path string) (*Store, error) {
 }
 
 func open(path string, beside bool) (_ *Store, err error) {
-	s := &Store{queue: newQueue(), written: make(chan struct{})}
+	s := &Store{beside: beside, queue: newQueue(), written: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.closeFiles()
@@ -104,10 +103,7 @@ func open(path string, beside bool) (_ *Store, err error) {
 	if s.opened, err = os.Stat(s.path); err != nil {
 		return nil, err
 	}
-	if beside {
-		s.pragmas = patient
-	}
-	w, err := openWriter(s.path, s.pragmas)
+	w, err := openWriter(s.path, s.beside)
 	if err != nil {
 		return nil, explain(err)
 	}
