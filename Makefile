@@ -59,12 +59,11 @@ $(OUT)/totpd-password: FORCE | build-needs
 $(OUT)/totpctl: override GO_LDFLAGS += -X main.offlineProgram=$(LIBEXECDIR)/totpd
 $(OUT)/totpctl: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./cli
-.PHONY: completions
-completions: $(COMPLETIONS)
 # By a totpctl of the machine that builds, whichever it builds for.
-$(COMPLETIONS): build/completions/totpctl.%: build/totpctl
+TOTPCTL ?= build/totpctl
+$(COMPLETIONS): build/completions/totpctl.%: $(TOTPCTL)
 	@mkdir -p $(@D)
-	@build/totpctl completion $* >$@
+	@$(TOTPCTL) completion $* >$@
 build/demo: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./packaging/demo
 build/locker: packaging/world/locker/locker.c | build-needs
@@ -85,8 +84,11 @@ demo: world build/demo ## one user's story on real parts, in a throwaway world
 	@build/demo $(if $(filter-out 0,$(HOLD)),-hold)
 
 .PHONY: packages
-packages: ## make the deb and the rpm, for amd64 and arm64, in build/packages/
+packages: build/tools/nfpm ## make the deb and the rpm, for amd64 and arm64, in build/packages/
 	@packaging/tools/packages.sh $(ARCHS)
+build/tools/nfpm: packaging/tools/go.mod packaging/tools/go.sum
+	@go -C packaging/tools build -o $(CURDIR)/build/tools/ github.com/goreleaser/nfpm/v2/cmd/nfpm
+	@touch $@
 
 .PHONY: testhost
 testhost: build/testhost ## build/testhost boots Debian hosts to try the package on; it has help

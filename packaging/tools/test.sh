@@ -20,8 +20,8 @@ fuzztime=${FUZZTIME:-20000x}
 # Reasons for which a test may be skipped as root.
 expected='root is never kept out|totpd is installed'
 
-# Without those that are steps of their own, e2e and hosts.
-packages() { go list ./... | grep -vE '/packaging/(world|host)$'; }
+# The Go packages, without those that are steps of their own, e2e and hosts.
+tested() { go list ./... | grep -vE '/packaging/(world|host)$'; }
 
 needs() { packaging/tools/needs.sh test; }
 
@@ -40,7 +40,10 @@ vet() { go vet ./...; }
 
 staticcheck() { build/tools/staticcheck ./...; }
 
-shell() { { git ls-files -co --exclude-standard '*.sh' && echo .ci/run; } | xargs -d '\n' shellcheck; }
+shell() {
+	{ git ls-files -co --exclude-standard '*.sh' && printf '%s\n' .ci/run packaging/scripts/pam-lines packaging/scripts/deb/*; } |
+		xargs -d '\n' shellcheck && shellcheck --shell=sh packaging/scripts/rpm/*
+}
 
 # The module's C has a rule of its own; the other C files are programs of tests.
 warnings() {
@@ -59,7 +62,7 @@ vulnerabilities() {
 	fi
 }
 
-race() { packages | xargs go test -race -v -timeout 20m; }
+race() { tested | xargs go test -race -v -timeout 20m; }
 
 # What a fuzz test finds stays as a file in its testdata.
 fuzz() {
@@ -73,6 +76,16 @@ fuzz() {
 e2e() { TOTPD_E2E_REQUIRED=$root go test -v -count=1 -timeout 15m ./packaging/world; }
 
 hosts() { TOTPD_E2E_REQUIRED=$root go test -v -count=1 -timeout 15m ./packaging/host; }
+
+packages() {
+	local test failed=0
+	make --no-print-directory packages || return 1
+	for test in packaging/scripts/pam-lines_test.sh packaging/tools/{version,packages,install,reproducible}_test.sh; do
+		echo "== $test"
+		timeout 600 "$test" || failed=1
+	done
+	return "$failed"
+}
 
 demo() { build/demo; }
 
@@ -147,6 +160,7 @@ steps=(
 	"vulnerabilities|govulncheck, where it can be reached"
 	"race|all packages' tests, with the race detector, and the module under libpam"
 	"fuzz|each fuzz test for a few seconds"
+	"packages|the deb and the rpm: lintian, rpmlint, scripts, versions, the same bytes twice"
 	"e2e|real sshd, login, su and sudo in a throwaway world"
 	"hosts|test hosts: Debian with systemd, from installation to removal"
 	"demo|the demo"

@@ -24,7 +24,8 @@ commit() {
 # note [WANTED] - remembers the version at hand, and compares it.
 note() {
 	local deb rpm
-	deb=$(packaging/tools/version.sh) rpm=$(packaging/tools/version.sh rpm)
+	deb=$(packaging/tools/version.sh)
+	rpm=${deb/+/^}
 	echo "$deb $rpm"
 	debs+=("$deb") rpms+=("$rpm")
 	# shellcheck disable=SC2053 # a pattern
