@@ -134,6 +134,7 @@ DATADIRS = \
 	/etc/apparmor.d=contrib/apparmor/usr.libexec.totpd.totpd \
 	$(foreach n,1 5 8,$(PREFIX)/share/man/man$n=packaging/man/*.$n) \
 	$(PREFIX)/share/man/man1=build/man/*.1 \
+	$(PREFIX)/share/doc/totpd/examples=packaging/systemd/examples/*.conf \
 	$(foreach f,LICENSE packaging/copyright build/NOTICES,$(PREFIX)/share/doc/totpd=$f)
 # $(call install_data,DIRECTORY,FILES), where there are FILES. Ends with a new line.
 define install_data

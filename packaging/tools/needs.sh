@@ -34,6 +34,7 @@ test=(
 	shellcheck:shellcheck
 	strace:strace
 	sqlite3:sqlite3
+	systemd-analyze:systemd
 	systemd-nspawn:systemd-container
 	mmdebstrap:mmdebstrap
 	ip:iproute2

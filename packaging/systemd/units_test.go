@@ -1,0 +1,89 @@
+// Package systemd holds the units, and what their sandbox is held to.
+package systemd
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What systemd-analyze finds open in each unit, in tenths. The units say why each of it is.
+var exposure = map[string]string{
+	"totpd.service":           "10", // the aim; Debian 12 has it at 4
+	"totpd-password@.service": "12", // root, with the PAM modules of the host
+}
+
+func TestExposure(t *testing.T) {
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("needs systemd-analyze")
+	}
+	for unit, most := range exposure {
+		t.Run(unit, func(t *testing.T) {
+			path, err := filepath.Abs(unit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(tool, "security", "--offline=true", "--no-pager", "--threshold="+most, path).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			_, figure, _ := strings.Cut(string(out), "Overall exposure level for ")
+			t.Log(strings.TrimSpace(figure))
+		})
+	}
+}
+
+// Nothing in the units is misspelt, and the examples are drop-ins of them.
+func TestUnits(t *testing.T) {
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("needs systemd-analyze")
+	}
+	dir := t.TempDir()
+	units, err := filepath.Glob("*.s[eo]*[et]")
+	if err != nil || len(units) != 4 {
+		t.Fatalf("%q, %v", units, err)
+	}
+	for _, unit := range units {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Programs and manual pages that are here, also where totpd isn't installed.
+		plain := strings.NewReplacer("/usr/libexec/totpd/totpd-password", "/bin/true", "/usr/libexec/totpd/totpd", "/bin/true").Replace(string(text))
+		plain = strings.ReplaceAll(plain, "Documentation=man:totpd(8)\n", "")
+		if err := os.WriteFile(filepath.Join(dir, unit), []byte(plain), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for example, unit := range map[string]string{"network.conf": "totpd.service", "password.conf": "totpd-password@.service"} {
+		text, err := os.ReadFile("examples/" + example)
+		if err == nil {
+			err = os.Mkdir(filepath.Join(dir, unit+".d"), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, unit+".d", example), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "/etc/systemd/system/"+unit+".d/"+example) {
+			t.Errorf("%s doesn't say where it belongs", example)
+		}
+	}
+	args := []string{"verify", "--man=no", "--generators=no"}
+	for _, unit := range units {
+		args = append(args, filepath.Join(dir, unit))
+	}
+	cmd := exec.Command(tool, args...)
+	cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
+	out, err := cmd.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, dir) || strings.Contains(line, "totpd") {
+			t.Errorf("%s (%v)", strings.TrimSpace(line), err)
+		}
+	}
+}
