@@ -27,6 +27,7 @@ const (
 	Enrol     Kind = "enrol"     // an enrolment begun or confirmed, a key set
 	Disable   Kind = "disable"   // the second factor taken away
 	Authorize Kind = "authorize" // polkit lets somebody do what else is root's
+	Control   Kind = "control"   // another request of totpctl, that failed
 )
 
 // Result is the decision.

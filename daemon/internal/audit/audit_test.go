@@ -53,7 +53,7 @@ func TestJournalFields(t *testing.T) {
 		}
 	}
 	id := regexp.MustCompile(`^[0-9a-f]{32}$`)
-	for _, kind := range []Kind{Login, Enrol, Disable, Authorize} {
+	for _, kind := range []Kind{Login, Enrol, Disable, Authorize, Control} {
 		if !id.MatchString(messageIDs[kind]) {
 			t.Errorf("%s has no MESSAGE_ID", kind)
 		}

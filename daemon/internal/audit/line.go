@@ -14,12 +14,14 @@ const (
 	long    = 512
 )
 
-// messageIDs are the MESSAGE_ID of each kind of event, for `journalctl MESSAGE_ID=...`.
+// messageIDs are the MESSAGE_ID of each kind of event, for `journalctl MESSAGE_ID=...`. What each means
+// and what helps is in packaging/catalog/totpd.catalog, which journalctl -x shows.
 var messageIDs = map[Kind]string{
 	Login:     "6f1c2bd0a7e5467d9c3a5b0e8d41f7a2",
 	Enrol:     "b2a94e7df1c84d1e8f60327c9ae5d813",
 	Disable:   "3d70c5e8924b4f6aa1be68f20c97d45e",
 	Authorize: "908674de60384d518883b7d465565796",
+	Control:   "0a95302b5a23b102e91ed2607be82fcd",
 }
 
 // field is one part of an event under its name on a line and in the journal.

@@ -207,11 +207,11 @@ func (c *call) record(result audit.Result, reason, detail string, e *control.Err
 	return e
 }
 
-// kinds are the events that the verbs are part of. The others, which change nothing, are "control".
+// kinds are the events that the verbs are part of. The others change nothing.
 var kinds = map[control.Verb]audit.Kind{
 	control.VerbEnrol: audit.Enrol, control.VerbConfirm: audit.Enrol, control.VerbSet: audit.Enrol,
 	control.VerbDisable: audit.Disable,
-	control.VerbStatus:  "control", control.VerbUsers: "control", control.VerbVersion: "control", "": "control",
+	control.VerbStatus:  audit.Control, control.VerbUsers: audit.Control, control.VerbVersion: audit.Control, "": audit.Control,
 }
 
 // malformed refuses a request that no client of ours sends. Anybody could fill the journal with them.
