@@ -45,16 +45,20 @@ func (d *daemon) turnAway(cause error) error {
 	return errors.Join(errSaid, d.stop())
 }
 
-// turnAwayAtDefaults does so where the settings can't be read, or don't agree with the sockets that
-// systemd holds: these are taken for those of the default settings, if they are there.
-func turnAwayAtDefaults(cause error, l *log.Logger) error {
-	d := newDaemon("", config.Default(), l)
-	defer d.close()
-	var err error
-	if d.sockets, err = take(inherited(), d.cfg.Listen); err != nil || d.sockets.login == nil || d.sockets.control == nil {
-		return cause
+// turnAwayAnyway does so where the settings are broken, or don't agree with the sockets that systemd
+// holds: these are looked for where what is left of the settings has them, or else the default ones.
+func turnAwayAnyway(file string, cause error, l *log.Logger) error {
+	left, _ := config.Salvage(file)
+	for _, cfg := range []config.Config{left, config.Default()} {
+		d := newDaemon(file, cfg, l)
+		var err error
+		d.sockets, err = take(inherited(), cfg.Listen)
+		defer d.close()
+		if err == nil && d.sockets.login != nil && d.sockets.control != nil {
+			return d.turnAway(cause)
+		}
 	}
-	return d.turnAway(cause)
+	return cause
 }
 
 // closed are accounts, and a key, that can't be had.

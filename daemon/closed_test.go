@@ -78,6 +78,20 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
+// Settings that can't be read, or that don't agree with the sockets, keep nobody waiting either.
+func TestBrokenSettings(t *testing.T) {
+	w := newWorld(t)
+	held := w.hold(t)
+	w.configure(t, "[login]\ntires = 3\n")
+	r := w.launch(t, held)
+	if got := w.login(t, me(t), ""); got != wire.Unavailable {
+		t.Errorf("%v", got)
+	}
+	r.logLine(t, "login.tires is unknown")
+	r.logLine(t, "result=unavailable reason=store")
+	r.end(t, syscall.SIGTERM)
+}
+
 // A stop is not kept waiting by a daemon that can't start; without systemd's sockets it ends by itself.
 func TestCannotStartAndIsStopped(t *testing.T) {
 	w := newWorld(t)

@@ -73,7 +73,7 @@ func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
 	if d.sockets, err = openSockets(cfg.Listen); err != nil {
-		return nil, turnAwayAtDefaults(err, l)
+		return nil, turnAwayAnyway(file, err, l)
 	}
 	var k *seal.Key
 	if d.store, err = store.Open(cfg.Store.Path); err == nil {

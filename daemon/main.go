@@ -63,7 +63,7 @@ func run(o options) error {
 	case o.check:
 		return err
 	}
-	return turnAwayAtDefaults(err, newLog())
+	return turnAwayAnyway(o.config, err, newLog())
 }
 
 func parse(args []string, errout io.Writer) (options, error) {
