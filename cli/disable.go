@@ -27,6 +27,8 @@ the code.
 
 root disables that of USER, to help somebody locked out, and is asked whether to
 go on unless --yes is given. Without USER it is root's own, in the same way.
+Others may do so whom polkit allows org.totpd.manage.disable; the password that
+it may want is asked for at a terminal, unless --no-ask is given.
 While the daemon is down: totpctl --offline disable USER.`,
 		Example:           "  totpctl disable alice --yes",
 		Args:              atMostUser,
@@ -40,7 +42,7 @@ While the daemon is down: totpctl --offline disable USER.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
-	return c.withJSON(cmd)
+	return c.withPolkit(c.withJSON(cmd))
 }
 
 // disableOwn proves by password and code that its owner wants it.
@@ -68,20 +70,22 @@ func (c *command) disableOwn(ctx context.Context) error {
 	if err != nil {
 		return failed("disable", own.User, err)
 	}
-	return c.disable(ctx, client, own.User, control.DisableRequest{Password: password, Code: control.Secret(code)})
+	// Seen to its end, so that the person learns of it.
+	return c.disabled(own.User, client.Disable(context.WithoutCancel(ctx), control.DisableRequest{Password: password, Code: control.Secret(code)}))
 }
 
-// disableUser is root's help for somebody else, or for itself where no user is named.
+// disableUser is an admin's help for somebody else, or root's for itself where no user is named.
 func (c *command) disableUser(ctx context.Context, user string, yes bool) error {
 	if !yes && !c.in.terminal {
 		what := strings.TrimSpace("disable " + user)
 		return &misuse{printable(what) + ": nobody can be asked, standard input is no terminal",
 			"to do it without asking: " + c.self() + " disable" + argument(user) + " --yes"}
 	}
-	client := c.client()
 	account := control.Account{User: user, Enrolled: true}
-	if !yes || user == "" {
-		told, err := client.Status(ctx, control.StatusRequest{User: user})
+	// An admin who isn't root would be asked for a password to look at it, and for another one to change it.
+	known := os.Geteuid() == 0 || isOwn(user)
+	if known && !yes || user == "" {
+		told, err := c.client().Status(ctx, control.StatusRequest{User: user})
 		switch {
 		case err == nil:
 			account = told
@@ -102,7 +106,9 @@ func (c *command) disableUser(ctx context.Context, user string, yes bool) error 
 			return failed("disable", account.User, errors.New("not confirmed: nothing was changed"))
 		}
 	}
-	return c.disable(ctx, client, account.User, control.DisableRequest{User: account.User})
+	return c.disabled(account.User, c.forUser(ctx, account.User, toChange, func(ctx context.Context, client *control.Client) error {
+		return client.Disable(ctx, control.DisableRequest{User: account.User})
+	}))
 }
 
 // warn names what a disable takes away.
@@ -114,19 +120,16 @@ func (c *command) warn(a control.Account) {
 	c.say("This takes the second factor of %s away%s.", printable(a.User), printable(what))
 }
 
-// disabled is what --json prints.
-type disabled struct {
-	User     string `json:"user"`
-	Enrolled bool   `json:"enrolled"`
-}
-
-func (c *command) disable(ctx context.Context, client *control.Client, user string, r control.DisableRequest) error {
-	// Seen to its end, so that the person learns of it.
-	if err := client.Disable(context.WithoutCancel(ctx), r); err != nil {
+// disabled says how it went.
+func (c *command) disabled(user string, err error) error {
+	switch {
+	case err != nil:
 		return failed("disable", user, err)
-	}
-	if c.json {
-		return failed("disable", user, c.printJSON(disabled{User: user}))
+	case c.json:
+		return failed("disable", user, c.printJSON(struct {
+			User     string `json:"user"`
+			Enrolled bool   `json:"enrolled"`
+		}{User: user}))
 	}
 	c.say("Done: logins of %s ask for the password alone.", printable(user))
 	return nil

@@ -42,8 +42,10 @@ terminal, its first line is the password and each line after it a code. --json
 prints the enrolment as one line, then one line for each code.
 
 root gives USER a key that exists already, as that of a hardware token, with
---uri and without a code. A link on a command line can be seen in the process
-list by everybody: prefer --uri -, which reads it from standard input.`,
+--uri and without a code. Others may do so whom polkit allows
+org.totpd.manage.enrol; the password that it may want is asked for at a
+terminal, unless --no-ask is given. A link on a command line can be seen in the
+process list by everybody: prefer --uri -, which reads it from standard input.`,
 		Example:           `  totpctl enrol --name "work phone"`,
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -64,7 +66,7 @@ list by everybody: prefer --uri -, which reads it from standard input.`,
 	for _, flag := range []string{"name", "uri"} {
 		cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
 	}
-	return c.withJSON(cmd)
+	return c.withPolkit(c.withJSON(cmd))
 }
 
 // check says which options don't fit together, or don't fit where the output goes.

@@ -67,6 +67,7 @@ type command struct {
 	socket  string // --socket
 	offline bool   // --offline
 	json    bool   // --json, of the verb that runs
+	noAsk   bool   // --no-ask, likewise
 	helpers helpers
 }
 
@@ -99,7 +100,8 @@ func newRoot(c *command) *cobra.Command {
 code that an authenticator app shows, asked for after your password.
 
 It talks to the daemon totpd, which decides who may do what: you may do as you
-like with your own second factor, root may help everybody.
+like with your own second factor, root may help everybody, and so may others
+whom polkit allows it (actions org.totpd.manage.*).
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 		Example:       "  totpctl status",
@@ -118,7 +120,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.PersistentPreRunE = c.checkOffline
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
-	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newVersion(c), newCompletion(c))
+	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newEvents(c), newVersion(c), newCompletion(c))
 	root.SetHelpCommand(newHelp())
 	return root
 }

@@ -136,7 +136,9 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrLocked:
 		return "only root can help: totpctl disable " + f.name() + ", then totpctl enrol"
 	case control.ErrNotAllowed:
-		return f.remedyNotAllowed()
+		return f.remedyNotAllowed(e)
+	case control.ErrAuthenticate:
+		return "at a terminal, pkttyagent (from polkit's package) asks for it; or be root"
 	case control.ErrAlreadyEnrolled:
 		return "for a new device: totpctl disable" + f.argument() + ", then enrol again; totpctl status" + f.argument() + " shows the present one"
 	case control.ErrNotEnrolled:
@@ -149,14 +151,18 @@ func (f *failure) remedy(e *control.Error) string {
 }
 
 // remedyNotAllowed differs by verb: root enrols others with a known key only.
-func (f *failure) remedyNotAllowed() string {
+func (f *failure) remedyNotAllowed(e *control.Error) string {
+	rules := ""
+	if e.Action != "" {
+		rules = "; rules of polkit can allow " + printable(e.Action)
+	}
 	switch {
 	case f.verb == "enrol" && f.named != "":
 		return "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol" + f.argument() + " --uri -"
 	case f.verb == "disable":
-		return "your own: totpctl disable; another's, as root: totpctl disable " + f.name()
+		return "your own: totpctl disable; another's, as root: totpctl disable " + f.name() + rules
 	}
-	return "as root: totpctl " + f.verb + f.argument()
+	return "as root: totpctl " + f.verb + f.argument() + rules
 }
 
 // orOffline tells root, who would help somebody, how to do so without the daemon.

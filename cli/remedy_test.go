@@ -28,6 +28,7 @@ var remedies = []struct {
 	{control.ErrNotAllowed, "status", "alice", "as root: totpctl status alice"},
 	{control.ErrNotAllowed, "disable", "alice", "your own: totpctl disable; another's, as root: totpctl disable alice"},
 	{control.ErrNotAllowed, "enrol", "alice", "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol alice --uri -"},
+	{control.ErrAuthenticate, "status", "alice", "at a terminal, pkttyagent (from polkit's package) asks for it; or be root"},
 	{control.ErrUnknownUser, "status", "alice", "getent passwd alice"},
 	{control.ErrAlreadyEnrolled, "enrol", "", "for a new device: totpctl disable, then enrol again; totpctl status shows the present one"},
 	{control.ErrAlreadyEnrolled, "enrol", "alice", "for a new device: totpctl disable alice, then enrol again; totpctl status alice shows the present one"},
@@ -107,6 +108,20 @@ func codesOfControl(t *testing.T) []control.ErrorCode {
 		t.Fatalf("only %d codes found", len(codes))
 	}
 	return codes
+}
+
+// Where polkit can allow it, the action for its rules is named.
+func TestRemedyNamesTheAction(t *testing.T) {
+	for _, r := range []struct{ verb, named, want string }{
+		{"users", "", "as root: totpctl users; rules of polkit can allow org.totpd.x"},
+		{"status", "alice", "as root: totpctl status alice; rules of polkit can allow org.totpd.x"},
+		{"disable", "alice", "your own: totpctl disable; another's, as root: totpctl disable alice; rules of polkit can allow org.totpd.x"},
+	} {
+		f := &failure{verb: r.verb, user: r.named, named: r.named}
+		if got := f.remedy(&control.Error{Code: control.ErrNotAllowed, Action: "org.totpd.x"}); got != r.want {
+			t.Errorf("%s:\n%s\nwant\n%s", r.verb, got, r.want)
+		}
+	}
 }
 
 // Operation and object are named once, also where the daemon names them too.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 
 	_ "github.com/mattn/go-sqlite3"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/totpd/totpd/packaging/testbus"
 )
 
 // bin holds what the stories run: this test binary as totpctl, and the daemon built for the test.
@@ -79,6 +82,11 @@ func equip() error {
 	if err := os.WriteFile(filepath.Join(bin, "me"), []byte(me), 0o755); err != nil {
 		return err
 	}
+	// Test hosts show the real one. This one is the worst that can be at a terminal.
+	const agent = "#!/bin/sh\nexec >/dev/tty </dev/tty\nstty -echo\necho 'Password for the agent:'\nexec 3>&-\nexec sleep 60\n"
+	if err := os.WriteFile(filepath.Join(bin, "pkttyagent"), []byte(agent), 0o755); err != nil {
+		return err
+	}
 	for name, pkg := range map[string]string{"totpd": "daemon", "totpd-password": "daemon/passwordcheck"} {
 		build := exec.Command("go", "build", "-ldflags", "-X main.version=1.2.3-test", "-o", filepath.Join(bin, name), "./"+pkg)
 		build.Dir = ".."
@@ -89,8 +97,8 @@ func equip() error {
 	return nil
 }
 
-// Each file of testdata is a story: people at totpctl, a daemon of the story's own, real files, sockets
-// and PAM. The program me runs another as an ordinary user: games when root tests, else whoever does; the
+// Each file of testdata is a story: people at totpctl, a daemon and a system bus of the story's own, real
+// files, sockets and PAM. The program me runs another as an ordinary user: games when root tests, else whoever does; the
 // name is $ME, and home is a directory to write to. The password of everybody is "open sesame". A file
 // totpd.toml of the story is added to the daemon's configuration. What totpctl --offline starts is
 // totpd-offline: the same program with the same configuration.
@@ -126,12 +134,15 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon":   cmdDaemon,
+			"bus":      cmdBus,
+			"polkit":   cmdPolkit,
 			"sql":      cmdSQL,
 			"person":   cmdPerson,
 			"robot":    cmdRobot,
 			"scan":     cmdScan,
 			"example":  cmdExample,
 			"status":   cmdStatus,
+			"waitfor":  cmdWaitfor,
 			"setclock": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv("TEST_CLOCK", args[0]) },
 		},
 	})
@@ -140,6 +151,8 @@ func TestStories(t *testing.T) {
 // host is what a story runs on.
 type host struct {
 	dir    string
+	bus    *testbus.Bus
+	polkit *testbus.Polkit
 	daemon *exec.Cmd
 	done   chan struct{} // closed when the daemon has ended
 }
@@ -165,6 +178,13 @@ func startHost(env *testscript.Env) error {
 		return err
 	}
 	env.Values[hostKey{}] = h
+	bus, err := testbus.New(h.dir, "../packaging/dbus/org.totpd.conf")
+	if err != nil {
+		return err
+	}
+	h.bus = bus
+	env.Defer(bus.Stop)
+	env.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.Address())
 	stop, err := h.servePasswords()
 	if err != nil {
 		return err
@@ -202,6 +222,7 @@ func (h *host) start() error {
 	defer log.Close()
 	h.daemon = exec.Command(filepath.Join(bin, "totpd"), "-config", filepath.Join(h.dir, "effective.toml"))
 	h.daemon.Dir, h.daemon.Stderr = h.dir, log
+	h.daemon.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+h.bus.Address())
 	if err := h.daemon.Start(); err != nil {
 		return err
 	}
@@ -250,6 +271,81 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 		h.signal(syscall.SIGSTOP)
 	default:
 		ts.Fatalf("daemon %s?", args[0])
+	}
+}
+
+// cmdBus is: bus start | stop | freeze.
+func cmdBus(ts *testscript.TestScript, neg bool, args []string) {
+	h := ts.Value(hostKey{}).(*host)
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: bus start | stop | freeze")
+	}
+	switch args[0] {
+	case "start":
+		ts.Check(h.bus.Start())
+	case "stop":
+		h.bus.Stop()
+	case "freeze":
+		h.bus.Freeze()
+	default:
+		ts.Fatalf("bus %s?", args[0])
+	}
+}
+
+// cmdPolkit is: polkit yes | no | password | late. With password it says yes to those who can be asked for
+// one, with late it takes longer to do so than a person has patience. It waits until the daemon is on the bus.
+func cmdPolkit(ts *testscript.TestScript, neg bool, args []string) {
+	h := ts.Value(hostKey{}).(*host)
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: polkit yes | no | password | late")
+	}
+	if h.polkit != nil {
+		h.polkit.Close()
+	}
+	how := args[0]
+	var err error
+	h.polkit, err = testbus.NewPolkit(h.bus, func(c testbus.Check) testbus.Result {
+		switch {
+		case how == "yes":
+			return testbus.Result{Authorized: true}
+		case how == "no":
+			return testbus.Result{}
+		case !c.Interactive:
+			return testbus.Result{Challenge: true}
+		case how == "late":
+			select {
+			case <-c.Withdrawn:
+			case <-time.After(patience):
+			}
+			return testbus.Result{}
+		}
+		return testbus.Result{Authorized: true}
+	})
+	ts.Check(err)
+	ts.Defer(h.polkit.Close)
+	conn, err := h.bus.Join(os.Geteuid())
+	ts.Check(err)
+	defer conn.Close()
+	if !testbus.Eventually(func() bool {
+		var has bool
+		return conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, "org.totpd").Store(&has) == nil && has
+	}) {
+		ts.Fatalf("the daemon is not on the bus")
+	}
+}
+
+// cmdWaitfor is: waitfor FILE REGEXP. It waits until the file holds that.
+func cmdWaitfor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitfor FILE REGEXP")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	if !testbus.Eventually(func() bool {
+		text, _ := os.ReadFile(ts.MkAbs(args[0]))
+		return pattern.Match(text)
+	}) {
+		ts.Fatalf("%s doesn't hold %s:\n%s", args[0], args[1], ts.ReadFile(args[0]))
 	}
 }
 

@@ -20,8 +20,11 @@ func (c *command) setKey(ctx context.Context, user string, o enrolOptions) error
 	if err != nil {
 		return failed("enrol", user, err)
 	}
-	// Seen to its end, so that the person learns of it.
-	account, err := c.client().Set(context.WithoutCancel(ctx), control.SetRequest{User: user, URI: uri, Name: o.name})
+	var account control.Account
+	err = c.asAdmin(ctx, toChange, func(ctx context.Context, client *control.Client) (err error) {
+		account, err = client.Set(ctx, control.SetRequest{User: user, URI: uri, Name: o.name})
+		return err
+	})
 	if err != nil {
 		return failed("enrol", user, err)
 	}

@@ -13,25 +13,31 @@ import (
 )
 
 func newStatus(c *command) *cobra.Command {
-	return c.withJSON(&cobra.Command{
+	return c.withPolkit(c.withJSON(&cobra.Command{
 		Use:   "status [USER] [OPTIONS]",
 		Short: "Show the state of the second factor",
 		Long: `Show whether the second factor is set up, with which devices, when they were
 added and last used, how many wrong codes came in a row, and whether that makes
 logins wait.
 
-Without USER it is your own; that of somebody else is for root to see.`,
+Without USER it is your own; that of somebody else is for root to see, and for
+whom polkit allows org.totpd.manage.status. The password that polkit may want is
+asked for at a terminal, unless --no-ask is given.`,
 		Example:           "  totpctl status --json",
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.status(cmd.Context(), userOf(args))
 		},
-	})
+	}))
 }
 
 func (c *command) status(ctx context.Context, user string) error {
-	a, err := c.client().Status(ctx, control.StatusRequest{User: user})
+	var a control.Account
+	err := c.forUser(ctx, user, toLook, func(ctx context.Context, client *control.Client) (err error) {
+		a, err = client.Status(ctx, control.StatusRequest{User: user})
+		return err
+	})
 	if err != nil {
 		return failed("status", user, err)
 	}

@@ -15,29 +15,31 @@ import (
 )
 
 func newUsers(c *command) *cobra.Command {
-	return c.withJSON(&cobra.Command{
+	return c.withPolkit(c.withJSON(&cobra.Command{
 		Use:   "users [OPTIONS]",
 		Short: "List everybody who has enrolled",
 		Long: `List everybody of whom totpd knows anything, with devices, dates and state, in
-order of user name. For root. --json prints an array of what status --json
-prints.`,
+order of user name. For root, and whom polkit allows org.totpd.manage.users. The
+password that polkit may want is asked for at a terminal, unless --no-ask is
+given. --json prints an array of what status --json prints.`,
 		Example:           "  totpctl users",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			list := c.users
 			if c.json {
-				return failed("users", "", c.usersJSON(cmd.Context()))
+				list = c.usersJSON
 			}
-			return failed("users", "", c.users(cmd.Context()))
+			return failed("users", "", c.asAdmin(cmd.Context(), toLook, list))
 		},
-	})
+	}))
 }
 
 // users prints a table once all are known: its columns are as wide as the widest.
-func (c *command) users(ctx context.Context) error {
+func (c *command) users(ctx context.Context, client *control.Client) error {
 	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "USER\tDEVICES\tADDED\tLAST USED\tSTATE\n")
-	for a, err := range c.client().Users(ctx) {
+	for a, err := range client.Users(ctx) {
 		if err != nil {
 			return err // nothing was printed: a table cut short looks like a whole one
 		}
@@ -58,10 +60,10 @@ func (c *command) users(ctx context.Context) error {
 
 // usersJSON prints an array as it comes. One that is cut short has no end, so that no parser takes it
 // for a whole one.
-func (c *command) usersJSON(ctx context.Context) error {
+func (c *command) usersJSON(ctx context.Context, client *control.Client) error {
 	w := bufio.NewWriter(c.out)
 	before := "["
-	for a, err := range c.client().Users(ctx) {
+	for a, err := range client.Users(ctx) {
 		if err != nil {
 			w.Flush()
 			return err
