@@ -110,6 +110,10 @@ func TestStories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	contrib, err := filepath.Abs("../contrib")
+	if err != nil {
+		t.Fatal(err)
+	}
 	me := own.Username
 	if os.Getuid() == 0 {
 		me = "games"
@@ -127,6 +131,7 @@ func TestStories(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("ME", me)
+			env.Setenv("CONTRIB", contrib)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LC_ALL", "C.UTF-8")
 			env.Setenv("TERM", "xterm-256color")
