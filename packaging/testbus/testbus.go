@@ -103,6 +103,18 @@ func (b *Bus) Start() error {
 	return nil
 }
 
+// Forbid starts the bus without our policy file. Allow has it read that.
+func (b *Bus) Forbid() error {
+	rules := filepath.Join(b.dir, "org.totpd.conf")
+	return errors.Join(os.Rename(rules, rules+".later"), os.WriteFile(rules, []byte("<busconfig/>"), 0o644), b.Start())
+}
+
+// Allow ends Forbid.
+func (b *Bus) Allow() error {
+	rules := filepath.Join(b.dir, "org.totpd.conf")
+	return errors.Join(os.Rename(rules+".later", rules), b.daemon.Process.Signal(syscall.SIGHUP))
+}
+
 // Stop ends the bus.
 func (b *Bus) Stop() {
 	if b.daemon != nil {

@@ -150,36 +150,40 @@ func (b *Bus) connect(ctx context.Context) (*link, error) {
 	if l.conn, err = dial(ctx, b.address); err != nil {
 		return nil, err
 	}
+	// Who leaves is no subscriber any more.
+	gone := fmt.Sprintf("type='signal',sender='%s',path='%s',interface='%s',member='NameOwnerChanged',arg2=''", driver, driverPath, driver)
+	if _, err := l.driver(ctx, "AddMatch", gone); err != nil {
+		l.close(err)
+		return nil, fmt.Errorf("watch who leaves the bus: %w", err)
+	}
 	l.serve(l.receive)
 	b.link.Store(l)
-	if err := l.appear(ctx); err != nil {
-		b.log.Printf("bus: %v; nobody is told of events", err)
-	}
 	return l, nil
 }
 
-// appear takes the name by which subscribers find us.
-func (l *link) appear(ctx context.Context) error {
-	gone := fmt.Sprintf("type='signal',sender='%s',path='%s',interface='%s',member='NameOwnerChanged',arg2=''", driver, driverPath, driver)
-	if _, err := l.driver(ctx, "AddMatch", gone); err != nil {
-		return fmt.Errorf("watch who leaves: %w", err)
-	}
-	// Queued behind a daemon that is about to end, or another one.
-	if _, err := l.driver(ctx, "RequestName", Name, uint32(0)); err != nil {
-		return fmt.Errorf("be %s on the bus: %w", Name, err)
-	}
-	return nil
-}
-
-// hold sends events until the link is over, and returns why.
+// hold takes the name by which subscribers find us, and sends events until the link is over. It returns
+// why it is.
 func (b *Bus) hold(ctx context.Context, l *link) error {
 	defer b.link.Store(nil)
 	defer l.close(errGone)
 	for len(b.events) > 0 { // of those who had subscribed on the link before
 		<-b.events
 	}
+	appear, told := time.NewTimer(0), false
+	defer appear.Stop()
 	for {
 		select {
+		case <-appear.C:
+			// While the package is being installed, the bus hasn't read yet that we may.
+			if err := l.appear(ctx); err != nil {
+				appear.Reset(longestPause)
+				if !told {
+					b.log.Printf("bus: be %s on the bus: %v; until then nobody is told of events", Name, err)
+				}
+				told = true
+			} else if told {
+				b.log.Printf("bus: %s is on the bus now", Name)
+			}
 		case e := <-b.events:
 			l.tell(ctx, e)
 			if n := b.lost.Swap(0); n > 0 {
@@ -191,6 +195,12 @@ func (b *Bus) hold(ctx context.Context, l *link) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// appear takes the name, or gets in line behind a daemon that is about to end.
+func (l *link) appear(ctx context.Context) error {
+	_, err := l.driver(ctx, "RequestName", Name, uint32(0))
+	return err
 }
 
 // Record has the event told to whom it concerns. It never waits.

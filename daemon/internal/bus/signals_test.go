@@ -208,6 +208,27 @@ func TestNoName(t *testing.T) {
 	}
 }
 
+// The daemon may be on the bus before the bus knows that it may be called so.
+func TestLateRules(t *testing.T) {
+	t.Parallel()
+	w := &world{log: &lines{}, Bus: newTestBus(t)}
+	w.Stop()
+	if err := w.Forbid(); err != nil {
+		t.Fatal(err)
+	}
+	w.daemon = Open(w.Address(), nameOf, log.New(w.log, "", 0))
+	t.Cleanup(w.daemon.Close)
+	if !testbus.Eventually(func() bool { return strings.Contains(w.log.String(), "is not allowed to own the service") }) {
+		t.Fatalf("said:\n%s", w.log)
+	}
+	if err := w.Allow(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(longestPause - 5*time.Second)
+	w.connected(t)
+	w.subscribe(t, os.Geteuid())
+}
+
 func TestBounds(t *testing.T) {
 	var s subscribers
 	for uid := range uint32(1000) {
