@@ -100,7 +100,7 @@ func (f *failure) remedy(e *control.Error) string {
 	again := totpctl + " " + f.verb + f.argument()
 	switch e.Code {
 	case control.ErrUnreachable:
-		return "as root: systemctl start totpd.socket" + f.orOffline() + " (another socket is named by --socket or TOTPD_SOCKET)"
+		return f.remedyUnreachable()
 	case control.ErrNotStarted:
 		return f.remedyNotStarted()
 	case control.ErrNotOffline:
@@ -124,7 +124,7 @@ func (f *failure) remedy(e *control.Error) string {
 		if f.offline {
 			return "what totpd says above"
 		}
-		return "as root: journalctl -u totpd tells why" + f.orOffline()
+		return "as root: journalctl -u totpd tells why"
 	case control.ErrNoPending:
 		return "begin again: totpctl enrol"
 	case control.ErrWrongPassword:
@@ -165,12 +165,13 @@ func (f *failure) remedyNotAllowed(e *control.Error) string {
 	return "as root: totpctl " + f.verb + f.argument() + rules
 }
 
-// orOffline tells root, who would help somebody, how to do so without the daemon.
-func (f *failure) orOffline() string {
+// remedyUnreachable also tells root, who would help somebody, how to do so at once.
+func (f *failure) remedyUnreachable() string {
+	offline := ""
 	if control.Verb(f.verb).Offline() && (f.named != "" || f.verb == "users") {
-		return ", or without the daemon: totpctl --offline " + f.verb + f.argument()
+		offline = ", or at once: totpctl --offline " + f.verb + f.argument()
 	}
-	return ""
+	return "as root: systemctl start totpd.socket" + offline + " (another socket is named by --socket or TOTPD_SOCKET)"
 }
 
 // remedyNotStarted is for when the programs are broken; what they said is on the screen.

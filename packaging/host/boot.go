@@ -90,6 +90,14 @@ func (h *Host) mount(base string) error {
 	if err := syscall.Mount("overlay", h.Root, "overlay", 0, layers); err != nil {
 		return fmt.Errorf("mount an overlay on %s: %w", h.Root, err)
 	}
+	// The host's keys are the base tree's: a client can know them.
+	key, err := os.ReadFile(filepath.Join(h.Root, "etc/ssh/ssh_host_ed25519_key.pub"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(h.knownHosts(), []byte(h.Addr+" "+string(key)), 0o644); err != nil {
+		return err
+	}
 	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n%s client\n", h.Addr, h.Name, h.ClientAddr)
 	for file, text := range map[string]string{"etc/hostname": h.Name + "\n", "etc/hosts": hosts} {
 		if err := os.WriteFile(filepath.Join(h.Root, file), []byte(text), 0o644); err != nil {

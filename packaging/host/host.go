@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -55,9 +56,9 @@ func (h *Host) Unit(argv ...string) []string {
 	return h.unit([]string{"--pipe", "--wait", "--service-type=exec", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8"}, argv)
 }
 
-// Shell is the command line of a root shell on a new terminal of the host.
-func (h *Host) Shell() []string {
-	return h.unit([]string{"--pty", "--setenv=HOME=/root", "--working-directory=/root"}, []string{"/bin/bash", "-l"})
+// Terminal is the command line that runs a command as root on a new terminal of the host.
+func (h *Host) Terminal(argv ...string) []string {
+	return h.unit([]string{"--pty", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8", "--working-directory=/root"}, argv)
 }
 
 // Getty is the command line of agetty and login(1) on a new terminal of the host: a real pseudo-terminal
@@ -80,9 +81,11 @@ func (h *Host) unit(options, argv []string) []string {
 // first; the first value of an option counts.
 func (h *Host) SSH(user string, options ...string) []string {
 	argv := append([]string{"ssh", "-F", "none"}, options...)
-	return append(argv, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+	return append(argv, "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile="+h.knownHosts(),
 		"-o", "IdentityAgent=none", "-o", "NumberOfPasswordPrompts=1", user+"@"+h.Addr)
 }
+
+func (h *Host) knownHosts() string { return filepath.Join(h.dir, "known_hosts") }
 
 // Copy puts a file of the lab's into a folder of the host.
 func (h *Host) Copy(file, dir string) error {
@@ -144,11 +147,13 @@ func (h *Host) Down() error {
 	return nil
 }
 
-// Journal returns the journal's last lines, for a person who looks for the cause of a failure.
-func (h *Host) Journal(lines int) string {
-	out, err := h.Run("journalctl", "--no-pager", "-o", "short-precise", "-n", fmt.Sprint(lines))
+// Journal returns the whole journal, for a person who looks for the cause of a failure. What systemd says
+// about the units of Run is left out.
+func (h *Host) Journal() string {
+	out, err := h.Run("journalctl", "--no-pager", "--output=short-precise")
 	if err != nil {
 		return err.Error()
 	}
-	return out
+	all := slices.DeleteFunc(strings.SplitAfter(out, "\n"), func(line string) bool { return strings.Contains(line, " run-u") })
+	return strings.Join(all, "")
 }

@@ -92,7 +92,7 @@ func TestBesideADaemon(t *testing.T) {
 func TestBesideABusyDaemon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "totpd.db")
 	reopen(t, path).Close()
-	const users, deletions = 300, 100
+	const users, deletions = 300, 30
 	fill(t, path, users)
 	said := make([]int, 8)
 	lines := 0

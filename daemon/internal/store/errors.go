@@ -26,11 +26,6 @@ func lacksSpace(err error) bool {
 		(e.Code == sqlite3.ErrFull || e.SystemErrno == syscall.ENOSPC || e.SystemErrno == syscall.EDQUOT)
 }
 
-func isBusy(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && e.Code == sqlite3.ErrBusy
-}
-
 func meaning(e sqlite3.Error) string {
 	switch {
 	case lacksSpace(e):

@@ -114,7 +114,7 @@ func ensure(path string, mayCreate bool) error {
 	}
 	// SQLite would open it all the same, and then fail at a file beside it.
 	if err := unix.Access(path, unix.W_OK); errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("its file system is read-only: mount -o remount,rw $(findmnt -no TARGET -T %s)", path)
+		return fmt.Errorf("its file system is read-only: mount -o remount,rw what findmnt -no TARGET -T %s names", path)
 	}
 	return refuseLater(f)
 }
@@ -226,6 +226,10 @@ func connect(path, mode, pragmas string) *sql.DB {
 // seconds in which a login must be answered. wal_autocheckpoint=0: see checkpointer.
 const basePragmas = "PRAGMA busy_timeout=1500; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;" +
 	"PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
+
+// patient is the wait of whoever changes accounts beside a daemon: one that commits all the time leaves
+// few gaps, and SQLite looks for one ten times a second (seen: 3.2 s beside 20,000 updates a second).
+const patient = "PRAGMA busy_timeout=6000;"
 
 func (c connector) Connect(context.Context) (driver.Conn, error) {
 	return c.Driver().Open(c.dsn)

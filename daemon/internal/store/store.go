@@ -48,7 +48,8 @@ type Store struct {
 	path   string
 	lock   *os.File    // keeps a second daemon out; nil when opened beside one
 	opened os.FileInfo // the file at path when it was opened
-	beside bool        // a daemon
+
+	pragmas string // of the writer
 
 	read       *sql.DB
 	readRecord *sql.Stmt
@@ -83,7 +84,7 @@ func OpenBeside(path string) (*Store, error) {
 }
 
 func open(path string, beside bool) (_ *Store, err error) {
-	s := &Store{beside: beside, queue: newQueue(), written: make(chan struct{})}
+	s := &Store{queue: newQueue(), written: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.closeFiles()
@@ -103,7 +104,10 @@ func open(path string, beside bool) (_ *Store, err error) {
 	if s.opened, err = os.Stat(s.path); err != nil {
 		return nil, err
 	}
-	w, err := openWriter(s.path, s.beside)
+	if beside {
+		s.pragmas = patient
+	}
+	w, err := openWriter(s.path, s.pragmas)
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -27,8 +27,6 @@ type writer struct {
 	readRecord, putRecord, deleteRecord *sql.Stmt
 	putMeta                             *sql.Stmt
 
-	attempts int // to begin a commit
-
 	changed int   // records, in this commit
 	failed  error // of the database, in this commit: it can't be finished
 }
@@ -42,16 +40,8 @@ func (w *writer) statements() map[**sql.Stmt]string {
 	}
 }
 
-// A daemon that commits all the time leaves short gaps, and SQLite looks for one ten times a second only
-// when it waits for long: beside 20,000 updates a second, 3.2 s were seen. So whoever is beside a daemon
-// waits often, and for 6 s in all.
-const (
-	besideWait     = "PRAGMA busy_timeout=20"
-	besideAttempts = 300
-)
-
-func openWriter(path string, beside bool) (_ *writer, err error) {
-	w := &writer{path: path, db: connect(path, "rw", "PRAGMA cache_size=-2048"), attempts: 1}
+func openWriter(path, pragmas string) (_ *writer, err error) {
+	w := &writer{path: path, db: connect(path, "rw", "PRAGMA cache_size=-2048;"+pragmas)}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -72,11 +62,7 @@ func openWriter(path string, beside bool) (_ *writer, err error) {
 			return nil, err
 		}
 	}
-	if beside {
-		w.attempts = besideAttempts
-		_, err = w.conn.ExecContext(context.Background(), besideWait)
-	}
-	return w, err
+	return w, nil
 }
 
 // close ends the connection. database/sql doesn't close the statements of a sql.Conn, and SQLite
@@ -162,17 +148,13 @@ func (s *Store) ready(w *writer) (*writer, error) {
 	if w != nil {
 		return w, nil
 	}
-	return openWriter(s.path, s.beside)
+	return openWriter(s.path, s.pragmas)
 }
 
 // run returns an error when nothing of the batch was written; else each update has its own in err.
 func (w *writer) run(batch []*update) error {
 	w.changed, w.failed = 0, nil
-	_, err := w.begin.Exec()
-	for n := 1; n < w.attempts && isBusy(err); n++ {
-		_, err = w.begin.Exec()
-	}
-	if err != nil {
+	if _, err := w.begin.Exec(); err != nil {
 		return err
 	}
 	for _, u := range batch {
@@ -181,7 +163,7 @@ func (w *writer) run(batch []*update) error {
 			break
 		}
 	}
-	err = w.failed
+	err := w.failed
 	if err == nil {
 		_, err = w.commit.Exec()
 	}

@@ -44,7 +44,7 @@ Example:
 // verbs that run in the lab of a host, with the arguments that follow its name.
 var verbs = map[string]func(h *host.Host, arg []string) error{
 	"exec":     func(h *host.Host, arg []string) error { return become(h.Unit(arg...)) },
-	"shell":    func(h *host.Host, _ []string) error { return become(h.Shell()) },
+	"shell":    func(h *host.Host, _ []string) error { return become(h.Terminal("/bin/bash", "-l")) },
 	"tty":      func(h *host.Host, _ []string) error { return become(h.Getty("hand")) },
 	"console":  func(h *host.Host, _ []string) error { return become(h.Attach("console")) },
 	"client":   func(_ *host.Host, arg []string) error { return become(arg) },
