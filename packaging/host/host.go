@@ -134,17 +134,22 @@ func (h *Host) Down() error {
 	if _, err := os.Stat("/run/netns/" + h.Name); err == nil {
 		note(run("ip", "netns", "del", h.Name)) // and the cable
 	}
-	// Lazily: processes of the lab may still look into the host.
-	for _, m := range []string{h.Root, h.dir} {
-		if err := syscall.Unmount(m, syscall.MNT_DETACH); !errors.Is(err, syscall.EINVAL) {
-			note(err)
-		}
-	}
-	note(os.Remove(h.dir))
+	note(h.unmount())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("down %s: %w", h.Name, err)
 	}
 	return nil
+}
+
+// unmount takes away what mount made, as far as it came.
+func (h *Host) unmount() error {
+	for _, m := range []string{h.Root, h.dir} {
+		// Lazily: processes of the lab may still look into the host.
+		if err := syscall.Unmount(m, syscall.MNT_DETACH); err != nil && err != syscall.EINVAL && err != syscall.ENOENT {
+			return fmt.Errorf("unmount %s: %w", m, err)
+		}
+	}
+	return os.Remove(h.dir)
 }
 
 // Journal returns the whole journal, for a person who looks for the cause of a failure. What systemd says

@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,6 +63,9 @@ func Enter() (*Lab, error) {
 		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	base, err := Base()
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +139,11 @@ func (l *Lab) furnish() error {
 		return fmt.Errorf("make a control group: %w", err)
 	}
 	if err := os.Mkdir(labDir, 0o700); err != nil {
+		return err
+	}
+	// What every host does first: a machine that refuses it is told from a harness that is broken.
+	try := l.host("try", 0)
+	if err := errors.Join(try.mount(l.base), try.unmount()); err != nil {
 		return err
 	}
 	if err := syscall.Sethostname([]byte("client")); err != nil {
