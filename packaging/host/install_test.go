@@ -36,6 +36,7 @@ func TestInstall(t *testing.T) {
 
 	eve.enrol()
 	for _, p := range []*person{ann, eve} {
+		p.welcomed(p.ssh("-i", p.key()))
 		l := p.ssh()
 		l.answer(sshPassword, p.Password)
 		p.welcomed(l)
