@@ -42,6 +42,7 @@ build: $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) build/NOTICES ## build the
 -include pam/module.mk
 $(OUT)/pam_totpd.so: | build-needs
 build/NOTICES: go.mod packaging/tools/notices.sh | build-needs
+	@mkdir -p $(@D)
 	@packaging/tools/notices.sh >$@
 
 .PHONY: FORCE build-needs demo-needs

@@ -22,7 +22,8 @@ die() {
 hardening="-fstack-protector-strong -D_FORTIFY_SOURCE=2"
 linking="-s -w -buildid= -linkmode=external -extldflags '-Wl,-z,relro,-z,now'"
 
-# cross ARCH - sets what it takes to build for an architecture that isn't the machine's.
+# cross ARCH - sets what it takes to build for an architecture that isn't the machine's. libpam's headers
+# are the machine's: they don't differ.
 cross() {
 	local triplet sysroot
 	case $1 in
@@ -32,7 +33,6 @@ cross() {
 	esac
 	packaging/tools/needs.sh "cross-$1" && sysroot=$(packaging/tools/sysroot.sh "$1") || return 1
 	env+=("CC=$triplet-gcc" "CGO_LDFLAGS=-L$sysroot/usr/lib/$triplet -Wl,-rpath-link,$sysroot/usr/lib/$triplet")
-	flags+=" -isystem $sysroot/usr/include"
 }
 
 # The module's directory differs between the two formats; nfpm.yaml says where it goes.
@@ -44,7 +44,7 @@ stage() {
 
 build() { # ARCH TARGET
 	env GOARCH="$1" "${env[@]}" make --no-print-directory "$2" OUT="$out" VERSION="$version" TOTPCTL="$totpctl" \
-		GO_FLAGS=-buildmode=pie GO_LDFLAGS="$linking" HARDENING="$flags"
+		GO_FLAGS=-buildmode=pie GO_LDFLAGS="$linking" HARDENING="$hardening"
 }
 
 version=${VERSION:-$(packaging/tools/version.sh)}
@@ -57,10 +57,9 @@ own=$(go env GOHOSTARCH)
 totpctl=build/pkg/$own/totpctl # writes the completions
 rm -rf build/packages
 for arch in "${archs[@]}"; do
-	out=build/pkg/$arch flags=$hardening env=()
-	if [ "$arch" != "$own" ]; then
-		[ -e "$totpctl" ] || out=build/pkg/$own build "$own" "$totpctl"
-	fi
+	out=build/pkg/$arch env=()
+	[ "$arch" = "$own" ] || [ -n "${written-}" ] || out=build/pkg/$own build "$own" "$totpctl"
+	written=1
 	if [ "$arch" != "$own" ] && ! cross "$arch"; then
 		echo "packages: NO PACKAGES FOR $arch: its compiler or its libpam can't be had; see above" >&2
 		[ $# = 0 ] || exit 1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# sysroot.sh ARCH - Debian's libpam for another architecture, to build and link against: its packages are
-# fetched with an apt of our own (lists, cache and architecture apart from the machine's) and unpacked
+# sysroot.sh ARCH - Debian's libpam for another architecture, to link with: its packages are fetched
+# with an apt of our own (lists, cache and architecture apart from the machine's) and unpacked
 # below build/. Prints the root of the unpacked tree, an absolute path. The tree is made once; after
 # that, no network is needed.
 set -euo pipefail
