@@ -34,7 +34,8 @@ GO_BUILD = go build -trimpath -buildvcs=false $(GO_FLAGS) -ldflags "-X main.vers
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  HOLD=1 with demo leaves it up for your own phone; DESTDIR= and PREFIX= with install"
+	@echo "  HOLD=1 with demo leaves it up for your own phone; ARCHS=arm64 with packages;"
+	@echo "  DESTDIR= and PREFIX= with install"
 
 .PHONY: build
 build: $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) build/NOTICES ## build the module and the three programs into build/
