@@ -33,6 +33,7 @@ type daemon struct {
 	file     string        // of the configuration, empty: the default one
 	cfg      config.Config // as it is in effect
 	host     string
+	begun    time.Time
 	store    *store.Store
 	accounts accounts
 	key      key
@@ -62,7 +63,7 @@ type parts struct {
 }
 
 func newDaemon(file string, cfg config.Config, l *log.Logger) *daemon {
-	return &daemon{log: l, file: file, cfg: cfg, audit: audit.New(os.Stderr), names: server.NewNames()}
+	return &daemon{log: l, file: file, cfg: cfg, begun: time.Now(), audit: audit.New(os.Stderr), names: server.NewNames()}
 }
 
 // start opens everything, in an order in which a second daemon fails before it touches anything.
@@ -117,7 +118,7 @@ func (d *daemon) wire(cfg config.Config) *parts {
 	limits := limitsOf(cfg)
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
-			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits,
+			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
 		}, time.Now, d.audit, d.names.Canonical),
 		enrol: enrol.New(d.accounts, d.key, enrol.Config{
 			Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,

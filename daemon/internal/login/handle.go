@@ -49,7 +49,7 @@ var errUnchanged = errors.New("nothing to write")
 func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	s := d.service
 	answer := string(text) // a copy: the change may outlive this call, and the buffer is the caller's
-	login := verify.Login{Mark: d.mark(), Since: s.since}
+	login := verify.Login{Mark: d.mark(), Since: s.cfg.Since}
 	var out verify.Outcome
 	var now time.Time
 	err := s.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {

@@ -46,6 +46,7 @@ type Config struct {
 	Tries  int    // answers in one login
 	Skew   int    // steps before and after the present one whose code is right
 	Limits throttle.Limits
+	Since  time.Time // when this daemon began: see verify.Login
 }
 
 // Caller is the peer of the connection, as the kernel and NSS know it.
@@ -64,12 +65,11 @@ type Service struct {
 	log    Recorder
 	lookup Lookup
 	decide func(policy.Question) policy.Decision
-	since  time.Time
 }
 
 // New returns a service that judges by cfg.
 func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup) *Service {
-	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, decide: policy.Decide, since: clock()}
+	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, decide: policy.Decide}
 }
 
 // Step is what the dialogue does next: send these frames and then, when Done, hang up.

@@ -111,7 +111,7 @@ func newWorld() *world {
 		now:    noon,
 	}
 	cfg := Config{
-		Prompt: "One-time code: ", Tries: 3, Skew: 1,
+		Prompt: "One-time code: ", Tries: 3, Skew: 1, Since: noon,
 		Limits: throttle.Limits{Free: 3, FirstWait: 5 * time.Second, LongestWait: 900 * time.Second, Lock: 100},
 	}
 	clock := func() time.Time {
@@ -135,10 +135,7 @@ func newWorld() *world {
 }
 
 // restart is the next daemon on the same store.
-func (w *world) restart() {
-	s := w.Service
-	w.Service = New(s.store, s.key, s.cfg, s.clock, s.log, s.lookup)
-}
+func (w *world) restart() { w.cfg.Since = w.clock() }
 
 func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
