@@ -107,12 +107,12 @@ func TestNoLoginFails(t *testing.T) {
 	var all sync.WaitGroup
 	over := make(chan struct{})
 	go func() {
-		places := make(chan struct{}, 32)
+		places := make(chan struct{}, 40)
 		for _, p := range people {
 			places <- struct{}{}
 			all.Go(func() {
 				defer func() { <-places }()
-				if got := login(p.name, p.code, time.Duration(rand.IntN(1200))*time.Millisecond); got != accepted {
+				if got := login(p.name, p.code, time.Duration(rand.IntN(2500))*time.Millisecond); got != accepted {
 					t.Errorf("%s: %s", p.name, got)
 				}
 			})
@@ -127,8 +127,11 @@ func TestNoLoginFails(t *testing.T) {
 		case <-over:
 			under = false
 		case <-time.After(time.Duration(200+rand.IntN(400)) * time.Millisecond):
-			r.end(t, signals[len(logs)%3])
-			time.Sleep(100 * time.Millisecond) // RestartSec=
+			how := signals[len(logs)%3]
+			r.end(t, how)
+			if how == syscall.SIGKILL {
+				time.Sleep(time.Second) // RestartSec= of the unit
+			}
 			r = w.start(t, held)
 			logs = append(logs, r.log)
 		}

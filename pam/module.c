@@ -9,6 +9,7 @@
 #include "module.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <security/pam_appl.h>
 #include <security/pam_modules.h>
@@ -16,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <syslog.h>
 #include <time.h>
@@ -31,6 +33,11 @@ enum { ASKS_MAX = 32, TELLS_MAX = 64 };
 /* A daemon that is gone is looked for so often in one turn, after pauses of 10 ms that double to 320 ms.
  * All pauses together are 2.2 s: a daemon that is gone for good denies within 3 s. */
 enum { AGAIN_MAX = 11, PAUSE_MIN = 10, PAUSE_MAX = 320 };
+
+/* A daemon that lives takes what it is sent at once, however long it thinks about it; one that is being
+ * restarted does so within this time. Where systemd holds the socket of one that can't be started, or
+ * where it hangs, nobody takes it. */
+enum { TAKEN_MS = 2800 };
 
 struct options {
 	const char *socket;
@@ -108,6 +115,17 @@ static bool wait_for(int fd, short events, long long deadline)
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return false;
 	}
+}
+
+/* wait_for_word waits for the daemon's answer to what it was sent; returns false when it comes too late,
+ * or when nobody has taken what was sent. */
+static bool wait_for_word(int fd, long long deadline)
+{
+	long long soon = now_ms() + TAKEN_MS;
+	int waiting = 0; /* bytes, as unix(7) counts them */
+	if (soon < deadline && !wait_for(fd, POLLIN, soon) && ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting > 0)
+		return false;
+	return wait_for(fd, POLLIN, deadline);
 }
 
 /* pause_for returns false, at once, when the deadline comes before the end of the pause. */
@@ -289,7 +307,7 @@ static int run(struct login *l)
 			in_time = wait_for(d->fd, POLLOUT, l->deadline);
 			break;
 		case WANT_INPUT:
-			in_time = wait_for(d->fd, POLLIN, l->deadline);
+			in_time = wait_for_word(d->fd, l->deadline);
 			break;
 		case WANT_ASK:
 			rc = ask(l);

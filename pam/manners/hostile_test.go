@@ -162,6 +162,19 @@ func TestNoDaemon(t *testing.T) {
 		defer c.Close()
 		w.denied(t, "wrong type", patience)
 	})
+	t.Run("nobody at systemd's socket", func(t *testing.T) {
+		w := newWorld(t, plain, nil)
+		l, err := net.Listen("unix", w.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		w.denied(t, "in time", patience)
+	})
+	t.Run("hangs while the person types", func(t *testing.T) {
+		w := newWorld(t, plain, func(c net.Conn) { frames2(c).next(); c.Write(ask()); time.Sleep(10 * time.Second) })
+		w.denied(t, "in time", patience)
+	})
 	t.Run("stopped, its queue full", func(t *testing.T) {
 		w := newWorld(t, plain, nil)
 		w.services(t, "timeout=1")
@@ -185,8 +198,12 @@ func TestNoDaemon(t *testing.T) {
 	})
 }
 
-// A daemon that takes its time, but not too much, is waited for.
+// A daemon that takes what it is sent, and then its time, but not too much, is waited for.
 func TestSlowDaemon(t *testing.T) {
+	thinks := newWorld(t, plain, func(c net.Conn) { question(c); time.Sleep(3500 * time.Millisecond); c.Write(accept()) })
+	if out := thinks.runWithInput(t, "alice", "named", 1); out != "0\n" {
+		t.Errorf("pam_authenticate returned %q", out)
+	}
 	w := newWorld(t, plain, func(c net.Conn) {
 		time.Sleep(600 * time.Millisecond)
 		question(c)
