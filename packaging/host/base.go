@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const suite = "bookworm"
@@ -68,14 +69,12 @@ func Base() (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(dir); err == nil {
+	now := time.Now()
+	if os.Chtimes(dir, now, now) == nil { // it is there, and in use
 		return dir, nil
 	}
-	leftovers, _ := filepath.Glob(filepath.Join(Cache, "tmp.*"))
-	for _, l := range leftovers { // of a making that was interrupted
-		if err := os.RemoveAll(l); err != nil {
-			return "", err
-		}
+	if err := tidy(now); err != nil {
+		return "", err
 	}
 	fmt.Fprintf(os.Stderr, "host: making the base tree of the test hosts, %s\n", dir)
 	tree, err := os.MkdirTemp(Cache, "tmp.")
@@ -86,6 +85,24 @@ func Base() (string, error) {
 		return "", errors.Join(fmt.Errorf("make the base tree: %w", err), os.RemoveAll(tree))
 	}
 	return dir, os.Rename(tree, dir)
+}
+
+// tidy removes what makings left that were interrupted, and trees that nobody has used for a month.
+func tidy(now time.Time) error {
+	all, err := filepath.Glob(filepath.Join(Cache, "tmp.*"))
+	if err != nil {
+		return err
+	}
+	trees, err := filepath.Glob(filepath.Join(Cache, "base-*"))
+	for _, tree := range trees {
+		if info, err := os.Stat(tree); err == nil && now.Sub(info.ModTime()) > 30*24*time.Hour {
+			all = append(all, tree)
+		}
+	}
+	for _, path := range all {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
 }
 
 // makeBase runs the script in mount and process namespaces of its own, so that nothing stays mounted
