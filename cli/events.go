@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,12 +149,23 @@ func eventOf(s *dbus.Signal, now time.Time) (event, bool) {
 	return e, true
 }
 
+// reasons are those of refused logins that not everybody understands as they are.
+var reasons = map[string]string{
+	"wrong_code":       "wrong code",
+	"wrong_code_locks": "one wrong code too many",
+	"used_code":        "a code that was used already",
+	"malformed":        "no code was typed",
+	"before_answer":    "broken off at the question for the code",
+	"wait":             "too soon after wrong codes",
+	"not_enrolled":     "not enrolled",
+}
+
 func (c *command) printEvent(e event) error {
 	if c.json {
 		return c.printJSON(e)
 	}
 	text := map[string]string{
-		"refused":  "login refused: " + e.Reason,
+		"refused":  "login refused: " + cmp.Or(reasons[e.Reason], e.Reason),
 		"locked":   "locked after too many wrong codes",
 		"enrolled": "second factor set up: " + e.Device,
 		"disabled": "second factor taken away",

@@ -40,9 +40,9 @@ func (c *call) authorize(ctx, caller context.Context, action string) error {
 	c.action = action
 	switch {
 	case action == "" || c.control.Authorize == nil || c.busName == "":
-		return c.notAdmin("")
+		return c.notAdmin("", "")
 	case c.user != "" && !presentable(c.user):
-		return c.notAdmin("polkit isn't asked about such a name")
+		return c.notAdmin("", "polkit isn't asked about such a name")
 	}
 	if c.waits != nil {
 		if !c.control.questions.enter(c.peer) {
@@ -72,8 +72,8 @@ func (c *call) judge(answer bus.Answer, err error) error {
 		return c.unavailable("stopping", err)
 	case errors.Is(err, context.DeadlineExceeded) && c.waits != nil:
 		return c.refuse(control.ErrNotAllowed, "nobody gave the password in time")
-	case err != nil:
-		return c.notAdmin(err.Error())
+	case err != nil: // as if there were no polkit
+		return c.notAdmin("", err.Error())
 	case answer == bus.Authorized:
 		c.control.Audit.Record(audit.Event{
 			Kind: audit.Authorize, User: c.user, Caller: audit.UID(c.peer.UID), Action: c.action,
@@ -85,16 +85,16 @@ func (c *call) judge(answer bus.Answer, err error) error {
 	case answer == bus.Dismissed:
 		return c.refuse(control.ErrNotAllowed, "no password was given")
 	}
-	return c.notAdmin("polkit says no")
+	return c.notAdmin(", and polkit says no", "")
 }
 
-// notAdmin refuses what is for admins, for a cause that only the journal tells: without polkit, it is as
-// if there were none.
-func (c *call) notAdmin(detail string) error {
+// notAdmin refuses what is for admins.
+func (c *call) notAdmin(andPolkit, detail string) error {
+	message := "only root may do this"
 	if c.user != "" && c.verb != control.VerbSet {
-		return c.refuseDetail(control.ErrNotAllowed, "not your own account", detail)
+		message = "not your own account"
 	}
-	return c.refuseDetail(control.ErrNotAllowed, "only root may do this", detail)
+	return c.refuseDetail(control.ErrNotAllowed, message+andPolkit, detail)
 }
 
 // presentable says whether a name can be shown to whoever is asked for a password, and is what it looks
