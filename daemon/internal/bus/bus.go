@@ -56,8 +56,8 @@ const (
 // SystemAddress is where the system bus is unless the environment names another one.
 const SystemAddress = "unix:path=/run/dbus/system_bus_socket"
 
-// The pauses between two attempts to connect double from first to longest. A connection that held for
-// longest makes them short again.
+// The pauses between two attempts to connect, or to get the name, double from first to longest. A
+// connection that held for longest makes them short again.
 const (
 	firstPause   = time.Second
 	longestPause = 15 * time.Second
@@ -169,14 +169,15 @@ func (b *Bus) hold(ctx context.Context, l *link) error {
 	for len(b.events) > 0 { // of those who had subscribed on the link before
 		<-b.events
 	}
-	appear, told := time.NewTimer(0), false
+	appear, pause, told := time.NewTimer(0), firstPause, false
 	defer appear.Stop()
 	for {
 		select {
 		case <-appear.C:
 			// While the package is being installed, the bus hasn't read yet that we may.
 			if err := l.appear(ctx); err != nil {
-				appear.Reset(longestPause)
+				appear.Reset(pause)
+				pause = min(2*pause, longestPause)
 				if !told {
 					b.log.Printf("bus: be %s on the bus: %v; until then nobody is told of events", Name, err)
 				}

@@ -224,7 +224,6 @@ func TestLateRules(t *testing.T) {
 	if err := w.Allow(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(longestPause - 5*time.Second)
 	w.connected(t)
 	w.subscribe(t, os.Geteuid())
 }
