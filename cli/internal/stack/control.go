@@ -87,6 +87,16 @@ func (c Control) Action(value string) Action {
 	return Bad
 }
 
+// Names tells whether the control, or the keyword's equivalent, has an action for this very answer.
+func (c Control) Names(value string) bool {
+	if c.Kind != Bracketed {
+		_, named := keywords[c.Kind][value]
+		return named
+	}
+	_, named := c.actions[value]
+	return named
+}
+
 func (c Control) String() string {
 	for name, kind := range kindNames {
 		if kind == c.Kind {

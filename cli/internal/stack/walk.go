@@ -14,14 +14,13 @@ type Answer struct {
 type End struct {
 	Accepted bool
 	Facts    Fact
-	By       int // the entry whose answer was the last to count; -1: none
+	By       int // the last entry that brought a fact, else the last whose answer counted; -1: none
 }
 
 // Visit is a line that can come to be run.
 type Visit struct {
 	Entry int
 	Facts Fact
-	Lost  bool // the answer will be no, whatever this line says: another has failed
 }
 
 // Walk follows every way through a stack that the modules' answers open, by the rules of libpam's
@@ -29,7 +28,7 @@ type Visit struct {
 // with a Problem always fails, and isn't asked.
 func Walk(entries []Entry, start Fact, answers func(Entry) []Answer) ([]End, []Visit) {
 	w := walker{entries: entries, answers: answers, seen: map[state]bool{}, ends: map[End]bool{}, visits: map[Visit]bool{}}
-	for todo := []state{{facts: start, by: -1}}; len(todo) > 0; {
+	for todo := []state{{facts: start, by: -1, source: -1}}; len(todo) > 0; {
 		s := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if !w.seen[s] {
@@ -57,7 +56,9 @@ type verdict struct {
 
 // state is a point on a way: the next entry and all that the rest depends on.
 type state struct {
-	next, by  int
+	next      int
+	by        int // the entry whose answer was the last to count; -1: none
+	source    int // the entry that brought the last fact; -1: none
 	prevLevel int
 	now       verdict
 	before    [depthMax + 1]verdict // of each substack that is open: as it was at the beginning
@@ -78,6 +79,9 @@ type walker struct {
 func (w *walker) step(s state) []state {
 	if s.next >= len(w.entries) {
 		end := End{Accepted: s.now == verdict{positive, true}, Facts: s.facts, By: s.by}
+		if s.source >= 0 {
+			end.By = s.source
+		}
 		if !w.ends[end] {
 			w.ends[end] = true
 			w.endList = append(w.endList, end)
@@ -93,7 +97,7 @@ func (w *walker) step(s state) []state {
 		s.next++
 		return []state{s}
 	}
-	visit := Visit{Entry: s.next, Facts: s.facts, Lost: s.now.impression == negative}
+	visit := Visit{Entry: s.next, Facts: s.facts}
 	if !w.visits[visit] {
 		w.visits[visit] = true
 		w.visitList = append(w.visitList, visit)
@@ -104,7 +108,9 @@ func (w *walker) step(s state) []state {
 	var following []state
 	for _, a := range w.answers(e) {
 		t := s
-		t.facts |= a.Facts
+		if t.facts |= a.Facts; a.Facts != 0 {
+			t.source = s.next
+		}
 		following = append(following, w.after(t, e.Control.Action(a.Value), a.Value))
 	}
 	return following

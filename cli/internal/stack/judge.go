@@ -1,0 +1,149 @@
+package stack
+
+import (
+	"cmp"
+	"slices"
+)
+
+// What a way through a stack has brought about.
+const (
+	Proved  Fact = 1 << iota // a password was right, or something else proved who it is
+	Judged                   // our daemon had its say: a right code, or none is due
+	Trusted                  // the caller is let in for what it is: root, a member of wheel
+	Refused                  // the daemon, or the lack of it, said no
+)
+
+// Kind of a Finding.
+type FindingKind string
+
+// The findings about a stack that is to ask for a code after a proof.
+const (
+	Broken    FindingKind = "broken"    // a line that libpam can't use
+	NoCode    FindingKind = "no code"   // our module isn't in the stack
+	NoProof   FindingKind = "no proof"  // lets in without password, key or trust
+	Bypass    FindingKind = "bypass"    // lets in after a proof without asking for a code
+	Overruled FindingKind = "overruled" // lets in although the code was refused
+	Early     FindingKind = "early"     // asks for a code before any proof, or after a wrong password
+	Twice     FindingKind = "twice"     // asks for a code a second time
+	Closed    FindingKind = "closed"    // lets in nobody, whatever they answer
+	Trust     FindingKind = "trust"     // lets in without a code whom a module trusts: mostly as it should be
+)
+
+// Finding is something about a stack that an administrator should know.
+type Finding struct {
+	Kind  FindingKind
+	Entry int // the line that does it; -1: the stack as a whole
+}
+
+// Judge tells what is wrong with a stack of type auth that is to ask for a code after the password.
+// Nothing: on every way in, somebody proves who it is, and then, and only then, our daemon is asked and
+// heard. It is a statement about all answers that modules may give.
+func Judge(entries []Entry) []Finding {
+	j := judge{entries: entries, found: map[Finding]bool{}}
+	ends, visits := Walk(entries, 0, j.answers)
+	for i, e := range entries {
+		if e.Problem != "" {
+			j.add(Broken, i)
+		}
+	}
+	if !slices.ContainsFunc(entries, func(e Entry) bool { return !e.Sub && e.Role() == Code }) {
+		j.add(NoCode, -1)
+	}
+	j.judgeEnds(ends)
+	for _, v := range visits {
+		if e := entries[v.Entry]; e.Role() != Code || e.Problem != "" {
+			continue
+		}
+		if v.Facts&Proved == 0 {
+			j.add(Early, v.Entry)
+		}
+		if v.Facts&(Judged|Refused) != 0 {
+			j.add(Twice, v.Entry)
+		}
+	}
+	slices.SortFunc(j.list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Kind, b.Kind))
+	})
+	return j.list
+}
+
+type judge struct {
+	entries []Entry
+	found   map[Finding]bool
+	list    []Finding
+}
+
+func (j *judge) add(kind FindingKind, entry int) {
+	f := Finding{kind, entry}
+	if !j.found[f] {
+		j.found[f] = true
+		j.list = append(j.list, f)
+	}
+}
+
+func (j *judge) judgeEnds(ends []End) {
+	open := false
+	for _, end := range ends {
+		if !end.Accepted {
+			continue
+		}
+		switch {
+		case end.Facts&Refused != 0:
+			j.add(Overruled, end.By)
+		case end.Facts&Judged != 0:
+			// An early code is found where it is asked for.
+		case end.Facts&Trusted != 0:
+			j.add(Trust, end.By)
+			continue
+		case end.Facts&Proved != 0:
+			j.add(Bypass, end.By)
+		default:
+			j.add(NoProof, end.By)
+		}
+		open = true
+	}
+	if !open {
+		j.add(Closed, -1)
+	}
+}
+
+// answers are what a module may say. Where a control names several answers, each is tried; all that it
+// doesn't name are one.
+func (j *judge) answers(e Entry) []Answer {
+	switch role := e.Role(); role {
+	case Permits:
+		return []Answer{{Value: "success"}}
+	case Denies:
+		return []Answer{{Value: "auth_err"}}
+	case Code:
+		return append(failures(e, Refused, "ignore"), Answer{"success", Judged}, Answer{"ignore", Judged})
+	case WithoutKey:
+		// A broken line answers otherwise, and proves nothing then.
+		return append(failures(e, 0, "ignore"), Answer{"success", 0}, Answer{"ignore", Proved})
+	case Knows, Has:
+		return append(failures(e, 0), Answer{"success", Proved})
+	case Trusts:
+		return append(failures(e, 0), Answer{"success", Trusted})
+	}
+	return append(failures(e, 0), Answer{Value: "success"})
+}
+
+// failures are the answers other than "success" and others named, with one for all that the control doesn't
+// name.
+func failures(e Entry, facts Fact, but ...string) []Answer {
+	var all []Answer
+	unnamed := false
+	for _, value := range values {
+		if value == "default" || value == "success" || slices.Contains(but, value) {
+			continue
+		}
+		if !e.Control.Names(value) {
+			if unnamed {
+				continue
+			}
+			unnamed = true
+		}
+		all = append(all, Answer{value, facts})
+	}
+	return all
+}
