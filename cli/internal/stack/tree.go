@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -31,6 +32,7 @@ const Other = "other"
 type Tree struct {
 	root string
 	dirs []string
+	laid map[string][]byte // files laid over it, by the host's path; nil: taken away
 }
 
 // Open returns the configuration of the host whose root directory this is: "/" for this one.
@@ -41,11 +43,23 @@ func Open(root string) *Tree { return &Tree{root: root, dirs: Dirs} }
 // name in /etc/pam.d even then.)
 func OpenDir(dir string) *Tree { return &Tree{root: "/", dirs: []string{dir}} }
 
+// With returns the configuration as it would be with these files, by the path that the host has for them,
+// in place of its own. A nil text takes the file away.
+func (t *Tree) With(files map[string][]byte) *Tree {
+	laid := maps.Clone(t.laid)
+	if laid == nil {
+		laid = map[string][]byte{}
+	}
+	maps.Copy(laid, files)
+	return &Tree{root: t.root, dirs: t.dirs, laid: laid}
+}
+
 // ErrNoService says that a service has no file and no stand-in.
 var ErrNoService = errors.New("there is no PAM configuration for it")
 
 // Find returns where the file of a service, or one that is included, is: the path that the host has for it,
-// and the path to read here, after links. Links are followed within the root.
+// and the path to read here, after links, which is empty for a file of With. Links are followed within the
+// root.
 func (t *Tree) Find(name string) (host, real string, err error) {
 	if name == "" || strings.ContainsRune(name, 0) {
 		return "", "", fmt.Errorf("%q: %w", name, fs.ErrNotExist)
@@ -58,6 +72,12 @@ func (t *Tree) Find(name string) (host, real string, err error) {
 		}
 	}
 	for _, host := range candidates {
+		if text, laid := t.laid[path.Clean(host)]; laid {
+			if text == nil {
+				continue
+			}
+			return host, "", nil
+		}
 		real, err := t.resolve(host)
 		if err != nil {
 			continue
@@ -75,9 +95,11 @@ func (t *Tree) Read(name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := readLimited(real)
-	if err != nil {
-		return nil, err
+	text := t.laid[path.Clean(host)]
+	if real != "" {
+		if text, err = readLimited(real); err != nil {
+			return nil, err
+		}
 	}
 	return Parse(host, path.Base(host), text), nil
 }
@@ -106,11 +128,18 @@ func (t *Tree) Services() ([]string, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if _, _, err := t.Find(e.Name()); err == nil {
-				names = append(names, e.Name())
-			}
+			names = append(names, e.Name())
 		}
 	}
+	for host := range t.laid {
+		if slices.Contains(t.dirs, path.Dir(host)) {
+			names = append(names, path.Base(host))
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, _, err := t.Find(name)
+		return err != nil
+	})
 	if !t.hasDir() {
 		conf, err := t.readConf()
 		if err != nil {

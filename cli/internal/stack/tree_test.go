@@ -176,3 +176,16 @@ func TestTreeOfOneDirectory(t *testing.T) {
 		t.Errorf("another directory was looked at: %v", err)
 	}
 }
+
+func TestTreeWithFilesLaidOver(t *testing.T) {
+	tree := Open(hostWith(t, map[string]string{
+		"etc/pam.d/a": "auth include b\n",
+		"etc/pam.d/b": "auth required pam_unix.so\n",
+		"etc/pam.d/c": "",
+	})).With(map[string][]byte{"/etc/pam.d/b": []byte("auth include d\n"), "/etc/pam.d/c": nil}).
+		With(map[string][]byte{"/etc/pam.d/d": []byte("auth required pam_deny.so\n")})
+	checkStack(t, tree, "a", Auth, "0 /etc/pam.d/d:1 auth required pam_deny.so")
+	if names, err := tree.Services(); err != nil || !reflect.DeepEqual(names, []string{"a", "b", "d"}) {
+		t.Errorf("services %v, %v", names, err)
+	}
+}

@@ -1,0 +1,209 @@
+// Package change changes files of /etc so that it can be taken back. Before anything is touched, what is
+// there is kept and what will be is noted, so that Undo finds its way wherever it stopped. A change is made
+// whole or not at all.
+//
+// What taking back promises: a file that nobody has touched since is as it was, to the byte; in one that
+// somebody has edited, only our own lines go. Where those can't be told from the rest, nothing is touched.
+package change
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dir is where backups and the journal are, below the root.
+const Dir = "/var/lib/totpd-setup"
+
+// Record is what the journal knows of a changed file.
+type Record struct {
+	Path   string    `json:"path"`
+	Backup string    `json:"backup,omitempty"` // the copy of what was there, in Dir; empty: there was no file
+	Before string    `json:"before,omitempty"` // sha256 of it
+	After  string    `json:"after,omitempty"`  // sha256 of what we made; empty: no file
+	Was    string    `json:"was,omitempty"`    // sha256 of what it was when we last wrote it
+	Mode   string    `json:"mode,omitempty"`
+	Owner  string    `json:"owner,omitempty"` // uid:gid
+	Edits  []Edit    `json:"edits,omitempty"`
+	Since  time.Time `json:"since"`
+	Why    string    `json:"why"` // the command
+}
+
+// contents of journal.json.
+type contents struct {
+	Version int      `json:"version"`
+	Records []Record `json:"records"`
+	Tools   []string `json:"tools,omitempty"` // what programs of the host's did for us; the caller knows how to undo it
+}
+
+// Journal is the memory of what was changed. One process at a time has it.
+type Journal struct {
+	root string
+	lock *os.File
+	contents
+}
+
+// ErrBusy says that another process has the journal.
+var ErrBusy = errors.New("another totpctl setup is at work")
+
+// Open opens the journal of the host whose root directory this is.
+func Open(root string) (*Journal, error) {
+	j := &Journal{root: root, contents: contents{Version: 1}}
+	if err := j.open(); err != nil {
+		return nil, fmt.Errorf("open the record of changes: %w", err)
+	}
+	return j, nil
+}
+
+func (j *Journal) open() (err error) {
+	dir := filepath.Join(j.root, Dir)
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o700)); err != nil {
+		return err
+	}
+	if j.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			j.lock.Close()
+		}
+	}()
+	if err := unix.Flock(int(j.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return ErrBusy
+	}
+	return j.load()
+}
+
+// Exists tells whether there is a journal, without making one.
+func Exists(root string) bool {
+	_, err := os.Stat(filepath.Join(root, Dir, journalName))
+	return err == nil
+}
+
+const journalName = "journal.json"
+
+// Close lets others have the journal.
+func (j *Journal) Close() error { return j.lock.Close() }
+
+func (j *Journal) load() error {
+	name := filepath.Join(j.root, Dir, journalName)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		err = d.Decode(&j.contents)
+	}
+	if err == nil && j.Version != 1 {
+		err = fmt.Errorf("version %d is of another totpctl", j.Version)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (j *Journal) save(c contents) error {
+	text, err := json.MarshalIndent(c, "", "\t")
+	if err == nil {
+		err = writeFile(filepath.Join(j.root, Dir, journalName), append(text, '\n'))
+	}
+	if err == nil {
+		j.contents = c
+	}
+	return err
+}
+
+// Records are of the files that are changed now.
+func (j *Journal) Records() []Record { return slices.Clone(j.contents.Records) }
+
+// Tools are what programs of the host's did for us and have to take back.
+func (j *Journal) Tools() []string { return slices.Clone(j.contents.Tools) }
+
+// Empty tells that nothing is left to take back.
+func (j *Journal) Empty() bool { return len(j.contents.Records) == 0 && len(j.contents.Tools) == 0 }
+
+func (j *Journal) record(path string) (Record, bool) {
+	i := slices.IndexFunc(j.contents.Records, func(r Record) bool { return r.Path == path })
+	if i < 0 {
+		return Record{}, false
+	}
+	return j.contents.Records[i], true
+}
+
+// Read returns the present text of a file, nil where there is none.
+func (j *Journal) Read(path string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(j.root, path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && text == nil {
+		text = []byte{}
+	}
+	return text, err
+}
+
+// Base returns the text of a file without our lines, nil where there would be no file: of one that we never
+// changed, the text that it has. edited tells that somebody has changed it after us. The error is
+// ErrUnclear, or that the file or its backup can't be read.
+func (j *Journal) Base(path string) (base []byte, edited bool, err error) {
+	now, err := j.Read(path)
+	if err != nil {
+		return nil, false, err
+	}
+	r, known := j.record(path)
+	switch {
+	case !known:
+		return now, false, nil
+	case sum(now) == r.Before: // it was put back already, or never changed
+		return now, false, nil
+	case sum(now) == r.After, sum(now) == r.Was: // the latter when we were stopped half-way
+		base, err := j.backup(r)
+		return base, false, err
+	case now == nil:
+		return nil, true, nil
+	}
+	base, err = Revert(now, r.Edits)
+	if err == nil && r.Before == "" && len(bytes.TrimSpace(base)) == 0 {
+		base = nil
+	}
+	return base, true, err
+}
+
+func (j *Journal) backup(r Record) ([]byte, error) {
+	if r.Backup == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(filepath.Join(j.root, Dir, r.Backup))
+	if err != nil {
+		return nil, fmt.Errorf("read the backup of %s: %w", r.Path, err)
+	}
+	if text == nil {
+		text = []byte{}
+	}
+	if sum(text) != r.Before {
+		return nil, fmt.Errorf("the backup of %s, %s, was changed", r.Path, filepath.Join(Dir, r.Backup))
+	}
+	return text, nil
+}
+
+// sum names a text; empty: no file.
+func sum(text []byte) string {
+	if text == nil {
+		return ""
+	}
+	s := sha256.Sum256(text)
+	return hex.EncodeToString(s[:])
+}
