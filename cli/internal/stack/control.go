@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +96,21 @@ func (c Control) Names(value string) bool {
 	}
 	_, named := c.actions[value]
 	return named
+}
+
+// With is the control, in brackets, with one action put in place of another wherever it is named.
+func (c Control) With(a, instead Action) Control {
+	from := c.actions
+	if c.Kind != Bracketed {
+		from = keywords[c.Kind]
+	}
+	changed := Control{actions: maps.Clone(from)}
+	for value, was := range changed.actions {
+		if was == instead {
+			changed.actions[value] = a
+		}
+	}
+	return changed
 }
 
 func (c Control) String() string {

@@ -26,6 +26,7 @@ const (
 	Early     FindingKind = "early"     // asks for a code before any proof, or after a wrong password
 	Twice     FindingKind = "twice"     // asks for a code a second time
 	Closed    FindingKind = "closed"    // lets in nobody, whatever they answer
+	Mute      FindingKind = "mute"      // refuses who needs no code, since nothing else in the stack says yes
 	Trust     FindingKind = "trust"     // lets in without a code whom a module trusts: mostly as it should be
 )
 
@@ -85,6 +86,9 @@ func (j *judge) judgeEnds(ends []End) {
 	open := false
 	for _, end := range ends {
 		if !end.Accepted {
+			if end.Mute && end.Facts&(Proved|Judged) == Proved|Judged {
+				j.add(Mute, end.By)
+			}
 			continue
 		}
 		switch {
@@ -120,8 +124,12 @@ func (j *judge) answers(e Entry) []Answer {
 	case WithoutKey:
 		// A broken line answers otherwise, and proves nothing then.
 		return append(failures(e, 0, "ignore"), Answer{"success", 0}, Answer{"ignore", Proved})
-	case Knows, Has:
-		return append(failures(e, 0), Answer{"success", Proved})
+	case Knows, Has: // new_authtok_reqd: right, but it is time for another one
+		never := []string{"new_authtok_reqd"}
+		if e.Name() == "pam_unix" { // the others pass over users that aren't theirs, when told so
+			never = append(never, "ignore")
+		}
+		return append(failures(e, 0, never...), Answer{"success", Proved}, Answer{"new_authtok_reqd", Proved})
 	case Trusts:
 		return append(failures(e, 0), Answer{"success", Trusted})
 	}

@@ -13,6 +13,7 @@ type Answer struct {
 // End is a way in which a stack can end.
 type End struct {
 	Accepted bool
+	Mute     bool // no answer counted for anything: libpam says no then
 	Facts    Fact
 	By       int // the last entry that brought a fact, else the last whose answer counted; -1: none
 }
@@ -78,7 +79,7 @@ type walker struct {
 // step returns the states that can follow s; none where the stack ends.
 func (w *walker) step(s state) []state {
 	if s.next >= len(w.entries) {
-		end := End{Accepted: s.now == verdict{positive, true}, Facts: s.facts, By: s.by}
+		end := End{Accepted: s.now == verdict{positive, true}, Mute: s.now.impression == undecided, Facts: s.facts, By: s.by}
 		if s.source >= 0 {
 			end.By = s.source
 		}

@@ -18,7 +18,7 @@ func TestWalkAgreesWithLibpam(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	dir := t.TempDir()
 	accepted := 0
-	for round := range 3000 {
+	for round := range 1000 {
 		for _, name := range []string{"svc", "inner", "inmost"} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(randomStack(random, dir, name)), 0o644); err != nil {
 				t.Fatal(err)
@@ -48,8 +48,8 @@ func TestWalkAgreesWithLibpam(t *testing.T) {
 			t.Fatal("pam_debug.so is missing")
 		}
 	}
-	if accepted < 300 || accepted > 2700 {
-		t.Errorf("%d of 3000 accepted: the stacks try too little", accepted)
+	if accepted < 100 || accepted > 900 {
+		t.Errorf("%d of 1000 accepted: the stacks try too little", accepted)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestWalkReportsEveryWay(t *testing.T) {
 		fact := map[string]Fact{"pam_a": password, "pam_b": code}[e.Name()]
 		return []Answer{{"success", fact}, {"auth_err", 0}}
 	})
-	want := map[End]bool{{true, password, 0}: true, {true, code, 1}: true, {false, 0, 1}: true}
+	want := map[End]bool{{true, false, password, 0}: true, {true, false, code, 1}: true, {false, false, 0, 1}: true}
 	for _, end := range ends {
 		if !want[end] {
 			t.Errorf("end %+v", end)
