@@ -48,8 +48,11 @@ const (
 
 // ReadConfig reads a configuration of the host whose root directory this is. Included files that don't
 // exist are passed over, as sshd does.
-func ReadConfig(root, name string) (*Config, error) {
-	r := reader{root: root, dir: path.Dir(name), config: &Config{Path: name}}
+func ReadConfig(root, name string) (*Config, error) { return ReadConfigWith(root, name, nil) }
+
+// ReadConfigWith is ReadConfig with some files as they are to become; nil: without the file.
+func ReadConfigWith(root, name string, files map[string][]byte) (*Config, error) {
+	r := reader{root: root, dir: path.Dir(name), files: files, config: &Config{Path: name}}
 	if err := r.file(name, "", 0); err != nil {
 		return nil, fmt.Errorf("read sshd's settings: %w", err)
 	}
@@ -87,6 +90,7 @@ func canonical(keyword string) string {
 
 type reader struct {
 	root, dir string // dir is what relative includes start from
+	files     map[string][]byte
 	config    *Config
 	read      int
 }
@@ -95,15 +99,7 @@ func (r *reader) file(name, match string, depth int) error {
 	if r.read++; depth > depthMax || r.read > filesMax {
 		return fmt.Errorf("%s: %w", name, ErrTooDeep)
 	}
-	here := filepath.Join(r.root, name)
-	st, err := os.Stat(here)
-	if err != nil {
-		return err
-	}
-	if st.Size() > sizeMax {
-		return fmt.Errorf("%s: %d bytes are too many for settings", name, st.Size())
-	}
-	text, err := os.ReadFile(here)
+	text, err := r.text(name)
 	if err != nil {
 		return err
 	}
@@ -126,25 +122,53 @@ func (r *reader) file(name, match string, depth int) error {
 	return nil
 }
 
+func (r *reader) text(name string) ([]byte, error) {
+	if text, laid := r.files[name]; laid {
+		return text, nil
+	}
+	here := filepath.Join(r.root, name)
+	st, err := os.Stat(here)
+	if err != nil {
+		return nil, err
+	}
+	if st.Size() > sizeMax {
+		return nil, fmt.Errorf("%s: %d bytes are too many for settings", name, st.Size())
+	}
+	return os.ReadFile(here)
+}
+
 func (r *reader) include(pattern, match string, depth int) error {
 	if !path.IsAbs(pattern) {
 		pattern = path.Join(r.dir, pattern)
 	}
-	found, err := filepath.Glob(filepath.Join(r.root, pattern))
-	if err != nil {
-		return nil // sshd finds nothing for it either
-	}
-	for _, here := range found {
-		name, err := filepath.Rel(r.root, here)
-		if err != nil {
-			return err
-		}
-		err = r.file("/"+name, match, depth)
+	for _, name := range matching(r.root, pattern, r.files) {
+		err := r.file(name, match, depth)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// matching are the files that an absolute pattern means, in sshd's order. A bad pattern means none, as for
+// sshd.
+func matching(root, pattern string, files map[string][]byte) []string {
+	var names []string
+	found, _ := filepath.Glob(filepath.Join(root, pattern))
+	for _, here := range found {
+		name, err := filepath.Rel(root, here)
+		if err == nil {
+			names = append(names, "/"+name)
+		}
+	}
+	for name, text := range files {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+		if matches, _ := path.Match(pattern, name); matches && text != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func both(outer, inner string) string {

@@ -119,3 +119,38 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A copy means the same, with what is to become of it, and only reads what is in it.
+func TestCopy(t *testing.T) {
+	files := map[string]string{
+		"etc/ssh/sshd_config":          "# head\nInclude /etc/ssh/sshd_config.d/*.conf\nPort 22\nMatch User x\nInclude none/*\n",
+		"etc/ssh/sshd_config.d/b.conf": "Include sshd_config.d/deeper\nUsePAM no\n",
+		"etc/ssh/sshd_config.d/deeper": "PubkeyAuthentication no\n",
+		"etc/ssh/sshd_config.d/c.conf": "UsePAM no\n",
+	}
+	root, dir := hostWith(t, files), t.TempDir()
+	laid := map[string][]byte{"/etc/ssh/sshd_config.d/a.conf": []byte("UsePAM yes\n"), "/etc/ssh/sshd_config.d/c.conf": nil}
+	c, err := MakeCopy(root, ConfigFile, dir, laid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func(config *Config, err error) (lines []string) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range config.Directives {
+			if d.Keyword != "include" {
+				lines = append(lines, fmt.Sprint(c.Original(d.Place.String()+" "), d, " ", d.Match))
+			}
+		}
+		return lines
+	}
+	want := show(ReadConfigWith(root, ConfigFile, laid))
+	if got := show(ReadConfig("/", c.Path)); !reflect.DeepEqual(got, want) || len(want) != 5 {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+	said := c.Original("error: " + c.Path + " line 3: bad; " + c.Path + ": no")
+	if said != "error: /etc/ssh/sshd_config line 3: bad; /etc/ssh/sshd_config: no" {
+		t.Errorf("%q", said)
+	}
+}

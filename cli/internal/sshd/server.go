@@ -43,7 +43,13 @@ func Find(root string) (*Server, error) {
 	for _, program := range programs {
 		here := filepath.Join(root, program)
 		if st, err := os.Stat(here); err == nil && st.Mode().IsRegular() {
-			return &Server{Program: here, Args: serviceArgs(root)}, nil
+			s := &Server{Program: here, Args: serviceArgs(root)}
+			for i, arg := range s.Args[:max(len(s.Args)-1, 0)] {
+				if arg == "-f" {
+					s.Config = s.Args[i+1]
+				}
+			}
+			return s, nil
 		}
 	}
 	return nil, ErrNone
