@@ -49,7 +49,7 @@ type contents struct {
 // Journal is the memory of what was changed. One process at a time has it.
 type Journal struct {
 	root string
-	lock *os.File
+	lock *os.File // nil after Look
 	contents
 }
 
@@ -61,6 +61,15 @@ func Open(root string) (*Journal, error) {
 	j := &Journal{root: root, contents: contents{Version: 1}}
 	if err := j.open(); err != nil {
 		return nil, fmt.Errorf("open the record of changes: %w", err)
+	}
+	return j, nil
+}
+
+// Look returns the journal to read in, without making or holding it. It is for whoever applies nothing.
+func Look(root string) (*Journal, error) {
+	j := &Journal{root: root, contents: contents{Version: 1}}
+	if err := j.load(); err != nil {
+		return nil, fmt.Errorf("read the record of changes: %w", err)
 	}
 	return j, nil
 }
@@ -93,7 +102,12 @@ func Exists(root string) bool {
 const journalName = "journal.json"
 
 // Close lets others have the journal.
-func (j *Journal) Close() error { return j.lock.Close() }
+func (j *Journal) Close() error {
+	if j.lock == nil {
+		return nil
+	}
+	return j.lock.Close()
+}
 
 func (j *Journal) load() error {
 	name := filepath.Join(j.root, Dir, journalName)
