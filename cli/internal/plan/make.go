@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// Want is what an administrator asks for.
+type Want struct {
+	Services []string // "all" alone: every service that shares the host's common stack
+	SSH      Mode     // where sshd is among them
+}
+
+// All is the name for every service.
+const All = "all"
+
+// Make works out a plan. Its refusals say what is in the way; without any it can be tried and applied.
+func Make(ctx context.Context, h *Host, want Want) *Plan {
+	p := &Plan{}
+	if r := checkHost(h); r != nil {
+		p.refuse(r)
+		return p
+	}
+	all := slices.Contains(want.Services, All)
+	names := want.Services
+	if all {
+		if p.addCommon(ctx, h); len(p.Refusals) > 0 {
+			return p
+		}
+		names = ownLined(h)
+	}
+	for _, name := range names {
+		withKey := false
+		if name == "sshd" && h.SSHD != nil {
+			p.addSSH(ctx, h, want.SSH)
+			withKey = p.SSH != nil && p.SSH.withKey()
+		}
+		for _, member := range family(h.Tree, name) {
+			p.addService(h, member, withKey && member == name)
+		}
+	}
+	if all {
+		p.listCommon(h)
+	} else if !slices.Contains(names, "sshd") {
+		p.note("ssh is left as it is: --service sshd turns the code on there")
+	}
+	p.noteSudo(h)
+	return p
+}
+
+// ownLined are the services that --service all has to look at by themselves: sshd, and those with a line of
+// ours in their own file, which would ask twice.
+func ownLined(h *Host) []string {
+	names, err := h.Tree.Services()
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		if name == "sshd" {
+			return false
+		}
+		f, err := h.Tree.Read(name)
+		return err != nil || never[name] != "" || strings.HasPrefix(name, "totpd-") ||
+			!slices.ContainsFunc(f.Lines, func(l stack.Line) bool {
+				return l.Type == stack.Auth && (l.Ours() || l.Includes() && strings.HasPrefix(l.Module, "totpd-"))
+			})
+	})
+}
+
+// checkHost refuses hosts on which nothing can be done at all.
+func checkHost(h *Host) *Refusal {
+	if st, err := os.Stat(filepath.Join(h.Root, pamDir)); err != nil || !st.IsDir() {
+		return &Refusal{pamDir, "there is no such directory, and a host with " + stack.ConfFile + " alone isn't supported", "by hand: pam_totpd(8)"}
+	}
+	entries, err := h.Tree.Stack("totpd", stack.Auth)
+	if err != nil {
+		return &Refusal{pamDir + "/totpd", err.Error(), "it comes with the package and is how totpd checks passwords: put it back"}
+	}
+	for _, e := range entries {
+		if e.Ours() {
+			return &Refusal{e.Where(), "pam_totpd.so must not be in the service totpd: " + never["totpd"],
+				"take it out there; " + pamDir + "/totpd must not include a file that has it"}
+		}
+	}
+	return nil
+}
+
+// noteSudo names the rules by which sudo asks nothing.
+func (p *Plan) noteSudo(h *Host) {
+	if !slices.ContainsFunc(p.Services, func(s Service) bool { return s.Name == "sudo" }) {
+		return
+	}
+	files := []string{"/etc/sudoers"}
+	more, _ := filepath.Glob(filepath.Join(h.Root, "/etc/sudoers.d/*"))
+	for _, here := range more {
+		if name, err := filepath.Rel(h.Root, here); err == nil {
+			files = append(files, "/"+name)
+		}
+	}
+	for _, host := range files {
+		text, err := os.ReadFile(filepath.Join(h.Root, host))
+		if err != nil {
+			continue
+		}
+		number := 0
+		for line := range strings.Lines(string(text)) {
+			number++
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && strings.Contains(line, "NOPASSWD") {
+				p.note("sudo asks for neither password nor code where a rule says NOPASSWD: %s", fmt.Sprintf("%s:%d", host, number))
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package plan
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/totpd/totpd/cli/internal/sshd"
+)
+
+// person is a user who may log in: root, or one with a number that people have, and a shell.
+type person struct {
+	name     string
+	key      bool // there are keys of ssh for this user
+	password bool // there is a password that can be right
+}
+
+// people are those of the host's own files. Those of a directory (LDAP and the like) aren't listed there.
+func people(h *Host, s *sshd.Settings) []person {
+	text, err := os.ReadFile(filepath.Join(h.Root, "/etc/passwd"))
+	if err != nil {
+		return nil
+	}
+	hashes := passwords(h)
+	var all []person
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) != 7 || strings.HasSuffix(f[6], "/nologin") || strings.HasSuffix(f[6], "/false") {
+			continue
+		}
+		uid, err := strconv.Atoi(f[2])
+		if err != nil || uid != 0 && (uid < 1000 || uid >= 65534) {
+			continue
+		}
+		all = append(all, person{
+			name:     f[0],
+			key:      hasKey(h, s, f[0], f[2], f[5]),
+			password: hashes[f[0]] != "" && !strings.ContainsAny(hashes[f[0]][:1], "!*"),
+		})
+	}
+	return all
+}
+
+// passwords are the hashes of shadow(5), by user.
+func passwords(h *Host) map[string]string {
+	all := map[string]string{}
+	text, err := os.ReadFile(filepath.Join(h.Root, "/etc/shadow"))
+	if err != nil {
+		return all
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(line, ":"); len(f) > 1 {
+			all[f[0]] = f[1]
+		}
+	}
+	return all
+}
+
+// hasKey looks into the files of AuthorizedKeysFile.
+func hasKey(h *Host, s *sshd.Settings, user, uid, home string) bool {
+	for _, files := range s.Values("authorizedkeysfile") {
+		for name := range strings.FieldsSeq(files) {
+			name = strings.NewReplacer("%%", "%", "%h", home, "%u", user, "%U", uid).Replace(name)
+			if !filepath.IsAbs(name) {
+				name = filepath.Join(home, name)
+			}
+			text, err := os.ReadFile(filepath.Join(h.Root, name))
+			if err != nil {
+				continue
+			}
+			for line := range strings.Lines(string(text)) {
+				if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// tellPeople notes who could log in by ssh until now and can't any longer.
+func (p *Plan) tellPeople(h *Host, before *sshd.Settings) {
+	var out []string
+	for _, who := range people(h, before) {
+		if who.name == "root" && (before.RootLogin == "no" || p.SSH.rootMethods != "") {
+			continue
+		}
+		byPassword := who.password && (before.Password || before.KbdInteractive) && (who.name != "root" || before.RootLogin == "yes")
+		byKey := who.key && before.Pubkey
+		switch p.SSH.Mode {
+		case PasswordCode:
+			if byKey && !who.password {
+				out = append(out, who.name)
+			}
+		case KeyCode:
+			if byPassword && !who.key {
+				out = append(out, who.name)
+			}
+		}
+	}
+	if len(out) > 0 {
+		slices.Sort(out)
+		lacks := map[Mode]string{PasswordCode: "no password", KeyCode: "no key"}[p.SSH.Mode]
+		p.LockedOut = out
+		p.note("ssh: these can't log in any longer, for they have %s: %s", lacks, strings.Join(out, ", "))
+	}
+	if slices.Contains(before.Values("gssapiauthentication"), "yes") && before.Methods == nil {
+		if _, err := os.Stat(filepath.Join(h.Root, "/etc/krb5.keytab")); err == nil {
+			p.note("ssh: a Kerberos ticket (GSSAPI) alone no longer lets in")
+		}
+	}
+	if p.SSH.Mode != KeyOrPasswordCode {
+		p.note("ssh: programs that log in by key (backups, Ansible) can answer no question: give their users a Match block with \"AuthenticationMethods publickey\" in a later file of %s", sshd.DropIns)
+	}
+}

@@ -1,0 +1,239 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/sshd"
+)
+
+// Mode is what ssh asks for.
+type Mode string
+
+// The modes.
+const (
+	AnyCode           Mode = "any+code"
+	PasswordCode      Mode = "password+code"
+	KeyCode           Mode = "key+code"
+	KeyOrPasswordCode Mode = "key-or-password+code"
+)
+
+// Modes are all modes, the one to propose first.
+var Modes = []Mode{AnyCode, PasswordCode, KeyCode, KeyOrPasswordCode}
+
+// Says is what a mode means, in a few words.
+func (m Mode) Says() string {
+	return map[Mode]string{
+		AnyCode:           "a key or the password, and then a code",
+		PasswordCode:      "the password and a code; a key alone no longer lets in",
+		KeyCode:           "a key and a code; the password no longer lets in",
+		KeyOrPasswordCode: "a key alone, or the password and a code",
+	}[m]
+}
+
+// methods are AuthenticationMethods for a mode.
+var methods = map[Mode]string{
+	AnyCode:           "publickey,keyboard-interactive keyboard-interactive",
+	PasswordCode:      "keyboard-interactive",
+	KeyCode:           "publickey,keyboard-interactive",
+	KeyOrPasswordCode: "publickey keyboard-interactive",
+}
+
+// DropIn is the file of ours among sshd's settings. Of several that set the same, the first by name counts.
+const DropIn = sshd.DropIns + "/00-totpd.conf"
+
+// SSH is what sshd is to do.
+type SSH struct {
+	Mode        Mode
+	Root        string // what happens to root, for the notes; empty: nothing
+	rootMethods string // AuthenticationMethods of root alone; empty: as for everybody
+	rootLogin   string // PermitRootLogin of root alone
+}
+
+// withKey tells whether a key may come before the code, so that PAM must do without the password.
+func (s *SSH) withKey() bool {
+	return s.Mode == AnyCode || s.Mode == KeyCode || strings.Contains(s.rootMethods, "publickey,keyboard-interactive")
+}
+
+// addSSH works out sshd's settings.
+func (p *Plan) addSSH(ctx context.Context, h *Host, mode Mode) {
+	if r := p.workOutSSH(ctx, h, mode); r != nil {
+		p.refuse(r)
+	}
+}
+
+func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode) *Refusal {
+	major, minor, err := h.SSHD.Version(ctx)
+	if err != nil {
+		return &Refusal{h.SSHD.Program, err.Error(), "nothing was changed"}
+	}
+	p.SSH = &SSH{Mode: mode}
+	before, err := h.effective(ctx, map[string][]byte{DropIn: nil}, nil) // without us, also the second time
+	if err != nil {
+		return sshdSays(err)
+	}
+	p.SSH.forRoot(h, before)
+	text := p.SSH.text()
+	if major < 8 || major == 8 && minor < 2 {
+		return &Refusal{h.SSHD.Program, fmt.Sprintf("OpenSSH %d.%d can't include files", major, minor),
+			"put these lines at the top of " + h.config() + " by hand: " + strings.Join(settingsOf(text), "; ")}
+	}
+	file := change.File{Path: DropIn, After: text, Edits: whole(text)}
+	base, now, r := h.base(DropIn)
+	if r != nil {
+		return r
+	}
+	if base != nil {
+		return &Refusal{DropIn, "there is a file of this name with lines that aren't ours", "move those lines into another file, such as " + sshd.DropIns + "/50-local.conf"}
+	}
+	file.Now = now
+	p.addFile(file)
+	if r := p.includeDropIn(h); r != nil {
+		return r
+	}
+	p.Reload = slices.ContainsFunc(p.Files, func(f change.File) bool { return strings.HasPrefix(f.Path, "/etc/ssh/") && f.Changes() })
+	if r := p.checkSSH(ctx, h); r != nil {
+		return r
+	}
+	p.tellPeople(h, before)
+	return nil
+}
+
+// config is sshd's first file.
+func (h *Host) config() string {
+	if h.SSHD.Config != "" {
+		return h.SSHD.Config
+	}
+	return sshd.ConfigFile
+}
+
+// effective asks sshd for its settings as they would be with these files: on a copy.
+func (h *Host) effective(ctx context.Context, files map[string][]byte, c *sshd.Connection) (*sshd.Settings, error) {
+	dir, err := h.scratch("sshd")
+	if err != nil {
+		return nil, err
+	}
+	copied, err := sshd.MakeCopy(h.Root, h.config(), dir, files)
+	if err != nil {
+		return nil, err
+	}
+	server := *h.SSHD
+	server.Config = copied.Path
+	got, err := server.Effective(ctx, c)
+	if failure := new(sshd.Failure); errors.As(err, &failure) {
+		failure.Said = copied.Original(failure.Said)
+	}
+	return got, err
+}
+
+// sshdSays is a refusal with sshd's own words.
+func sshdSays(err error) *Refusal {
+	hint := "nothing was changed"
+	switch text := err.Error(); {
+	case strings.Contains(text, "privilege separation directory"):
+		hint = "start it first: systemctl start ssh (or sshd)"
+	case strings.Contains(text, "no hostkeys"):
+		hint = "make its host keys first: ssh-keygen -A"
+	}
+	return &Refusal{"sshd", err.Error(), hint}
+}
+
+// text is the drop-in's.
+func (s *SSH) text() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Made by "totpctl setup"; "totpctl setup --undo" removes it. It comes first, so that it counts.
+# ssh asks for %s.
+UsePAM yes
+KbdInteractiveAuthentication yes
+# sshd's own password method can show no second prompt. PAM asks for the password all the same.
+PasswordAuthentication no
+AuthenticationMethods %s
+`, s.Mode.Says(), methods[s.Mode])
+	if s.rootMethods != "" {
+		fmt.Fprintf(&b, "\n# %s\nMatch User root\n", s.Root)
+		if s.rootLogin != "" {
+			fmt.Fprintf(&b, "\tPermitRootLogin %s\n", s.rootLogin)
+		}
+		fmt.Fprintf(&b, "\tAuthenticationMethods %s\n", s.rootMethods)
+	}
+	return []byte(b.String())
+}
+
+// settingsOf are the lines of a drop-in that aren't comments.
+func settingsOf(text []byte) []string {
+	var all []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// forRoot keeps the way in that root has now. Where root may come by key alone ("prohibit-password"), sshd
+// refuses every login of root that ends with another method than the key: no code could ever follow.
+func (s *SSH) forRoot(h *Host, before *sshd.Settings) {
+	if s.Mode == KeyOrPasswordCode || !h.rootHasKey(before) || !before.Pubkey {
+		return
+	}
+	switch before.RootLogin {
+	case "prohibit-password":
+		s.rootMethods, s.rootLogin = "publickey,keyboard-interactive", "yes"
+		s.Root = "root comes by key alone, as before, and is asked for a code like everybody."
+	case "forced-commands-only":
+		s.rootMethods = "publickey"
+		s.Root = "root's keys run the commands that they are bound to, as before, without a code."
+	}
+}
+
+func (h *Host) rootHasKey(s *sshd.Settings) bool {
+	for _, p := range people(h, s) {
+		if p.name == "root" {
+			return p.key
+		}
+	}
+	return false
+}
+
+// includeDropIn sees to it that sshd reads our file, and first.
+func (p *Plan) includeDropIn(h *Host) *Refusal {
+	host := h.config()
+	base, now, r := h.base(host)
+	if r != nil {
+		return r
+	}
+	if base == nil {
+		return &Refusal{host, "sshd has no settings", "nothing was changed"}
+	}
+	files := p.files()
+	files[host] = base
+	config, err := sshd.ReadConfigWith(h.Root, host, files)
+	if err != nil {
+		return &Refusal{host, err.Error(), "nothing was changed"}
+	}
+	f := change.File{Path: host, Now: now, Base: base, After: base}
+	if !slices.Contains(config.Files, DropIn) {
+		if r := checkFile(h, host, base); r != nil {
+			return r
+		}
+		f.Edits = []change.Edit{{Line: 1, Add: []string{
+			`# totpd: the second factor's settings ("totpctl setup --undo" takes this out)`, "Include " + DropIn}}}
+		if f.After, err = change.Apply(base, f.Edits); err != nil {
+			return &Refusal{host, err.Error(), "nothing was changed"}
+		}
+	}
+	if f.Changes() || len(f.Edits) > 0 {
+		p.addFile(f)
+	}
+	return nil
+}
+
+// scratch makes a new directory for a copy.
+func (h *Host) scratch(what string) (string, error) {
+	return os.MkdirTemp(h.Scratch, what+"-")
+}
