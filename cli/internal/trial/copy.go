@@ -1,0 +1,110 @@
+package trial
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// what a copy is for.
+type purpose int
+
+const (
+	wrongPassword purpose = iota // the modules that check passwords are real; in our place a sign
+	rightPassword                // those modules have said yes; ours is real
+	daemonGone                   // the same, and ours finds no daemon
+	verifiedKey                  // those modules have said no; ours is real
+	keyDaemonGone                // the same, and ours finds no daemon
+)
+
+// reached is the sign that a stack came to our line.
+const reached = "totpd-was-reached"
+
+// copier writes the auth lines of one service into a directory, modules changed to suit a purpose.
+type copier struct {
+	tree    *stack.Tree
+	dir     string
+	module  []string // where ours is, and arguments for it; empty: as the lines have it
+	purpose purpose
+	files   int
+}
+
+// service writes the copy. What is included is named by its path: libpam 1.5 would look for it in its own
+// directory.
+func (c *copier) service(name string) error {
+	// libpam asks for it, and logs where it isn't.
+	if err := os.WriteFile(filepath.Join(c.dir, stack.Other), []byte("auth required pam_deny.so\n"), 0o600); err != nil {
+		return err
+	}
+	_, err := c.file(name, name, 0)
+	return err
+}
+
+func (c *copier) file(name, as string, depth int) (path string, err error) {
+	if c.files++; depth > 16 || c.files > 500 {
+		return "", fmt.Errorf("copy %s: too many files", name)
+	}
+	f, err := c.tree.Read(name)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(c.dir, as)
+	var b strings.Builder
+	for _, l := range f.Lines {
+		if l.Type != stack.Auth && l.Type != stack.AnyType {
+			continue
+		}
+		if l.Includes() {
+			inner := fmt.Sprintf("included-%d", c.files)
+			if l.Module, err = c.file(l.Module, inner, depth+1); err != nil {
+				return "", err
+			}
+		} else {
+			l = c.line(l)
+		}
+		fmt.Fprintln(&b, l)
+	}
+	return path, os.WriteFile(path, []byte(b.String()), 0o600)
+}
+
+// line is l with a module to suit the purpose. Nothing that keeps count, runs programs or talks to a device
+// stays in a copy; what only says something of the circumstances has said yes.
+func (c *copier) line(l stack.Line) stack.Line {
+	switch role := l.Role(); {
+	case role == stack.Code && c.purpose == wrongPassword:
+		return with(l, "pam_echo.so", reached)
+	case role == stack.Code || role == stack.WithoutKey:
+		l.Args = slices.Clone(l.Args)
+		if len(c.module) > 0 {
+			l.Module = c.module[0]
+			l.Args = append(l.Args, c.module[1:]...)
+		}
+		if role == stack.Code && (c.purpose == daemonGone || c.purpose == keyDaemonGone) {
+			l.Args = slices.DeleteFunc(l.Args, func(arg string) bool {
+				return strings.HasPrefix(arg, "socket=") || strings.HasPrefix(arg, "timeout=")
+			})
+			l.Args = append(l.Args, "socket="+filepath.Join(c.dir, "nobody-listens-here"), "timeout=1")
+		}
+		return l
+	case role == stack.Knows && c.purpose == wrongPassword:
+		if l.Name() == "pam_unix" {
+			l.Args = append(slices.Clone(l.Args), "nodelay")
+		}
+		return l
+	case (role == stack.Knows || role == stack.Has) && (c.purpose == rightPassword || c.purpose == daemonGone):
+		return with(l, "pam_permit.so")
+	case role == stack.Knows, role == stack.Has, role == stack.Trusts, role == stack.Denies,
+		l.Name() == "pam_faillock" && slices.Contains(l.Args, "authfail"):
+		return with(l, "pam_deny.so")
+	}
+	return with(l, "pam_permit.so")
+}
+
+func with(l stack.Line, module string, args ...string) stack.Line {
+	l.Module, l.Args = module, args
+	return l
+}

@@ -1,0 +1,151 @@
+// Package trial tries out how logins would go with a changed PAM configuration: real transactions of the
+// real libpam, on a copy in a private directory, each in a process of its own with a time limit.
+//
+// What it tries is the order of things: that a wrong password ends before the code, that a right one goes on
+// to the daemon, and that without the daemon nobody gets in. The modules that check passwords are real when
+// a wrong one is tried; that a password is right is only pretended, since nobody tells it theirs.
+package trial
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/msteinert/pam/v2"
+
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// Trial is where and with whom logins are tried.
+type Trial struct {
+	Tree    *stack.Tree // as it will be
+	Scratch string      // a private directory
+	Program []string    // a command that calls Run
+	Module  []string    // our module's path, and arguments for it; empty: where libpam looks
+	User    string      // somebody without a second factor
+}
+
+// Check is one thing that was tried.
+type Check struct {
+	Service string `json:"service"`
+	What    string `json:"what"` // what should be
+	OK      bool   `json:"ok"`
+	Cause   string `json:"cause,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Service tries the logins of one service. withKey: a key that sshd has verified stands for the password.
+func (t *Trial) Service(ctx context.Context, name string, withKey bool) []Check {
+	checks := []Check{t.wrongPassword(ctx, name), t.rightPassword(ctx, name), t.daemonGone(ctx, name, daemonGone)}
+	if withKey {
+		checks = append(checks, t.key(ctx, name), t.daemonGone(ctx, name, keyDaemonGone))
+	}
+	return checks
+}
+
+// Without tries the logins of a service that has no line of ours.
+func (t *Trial) Without(ctx context.Context, name string) []Check {
+	wrong, right := t.wrongPassword(ctx, name), t.rightPassword(ctx, name)
+	wrong.What, right.What = "a wrong password is refused", "the right password lets in"
+	return []Check{wrong, right}
+}
+
+// keyEnv is what sshd tells PAM once it has verified a key.
+const keyEnv = "SSH_AUTH_INFO_0=publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA=="
+
+// try makes a copy for a purpose and tries one login on it.
+func (t *Trial) try(ctx context.Context, service string, p purpose) (Answer, error) {
+	dir, err := os.MkdirTemp(t.Scratch, "pam-")
+	if err != nil {
+		return Answer{}, err
+	}
+	c := copier{tree: t.Tree, dir: dir, module: t.Module, purpose: p}
+	if err := c.service(strings.ToLower(service)); err != nil {
+		return Answer{}, err
+	}
+	r := Request{Dir: dir, Service: service, User: t.User, Password: "not-the-password-of-anybody"}
+	if p == verifiedKey || p == keyDaemonGone {
+		r.Env = []string{keyEnv}
+	}
+	return t.ask(ctx, r)
+}
+
+func (t *Trial) wrongPassword(ctx context.Context, service string) Check {
+	c := Check{Service: service, What: "a wrong password is refused, and no code is asked for"}
+	a, err := t.try(ctx, service, wrongPassword)
+	switch {
+	case err != nil:
+		return c.failed(err.Error(), "")
+	case a.Code == 0:
+		return c.failed("it is let in", "look at the modules before pam_totpd.so: one of them takes any password")
+	case slices.Contains(a.Said, reached):
+		return c.failed("it comes to the code", "the password's modules must end the login: requisite, or a pam_deny.so after them")
+	case len(a.Asked) == 0:
+		return c.failed("no password is asked for: "+a.Text, "try the service as it is now: does it let anybody in?")
+	case broken(a.Code):
+		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+	}
+	return c.passed()
+}
+
+func (t *Trial) rightPassword(ctx context.Context, service string) Check {
+	c := Check{Service: service, What: "after the right password, who has no second factor is let in"}
+	return t.letIn(ctx, service, rightPassword, c)
+}
+
+func (t *Trial) key(ctx context.Context, service string) Check {
+	c := Check{Service: service, What: "after a key, who has no second factor is let in without a password"}
+	return t.letIn(ctx, service, verifiedKey, c)
+}
+
+func (t *Trial) letIn(ctx context.Context, service string, p purpose, c Check) Check {
+	a, err := t.try(ctx, service, p)
+	switch {
+	case err != nil:
+		return c.failed(err.Error(), "")
+	case a.Code == int(pam.ErrModuleUnknown):
+		return c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
+	case a.Code == int(pam.ErrAuthinfoUnavail):
+		return c.failed("the daemon doesn't answer", "systemctl start totpd.socket; systemctl status totpd")
+	case len(a.Asked) > 0:
+		return c.failed(fmt.Sprintf("%s is asked: %s", t.User, strings.TrimSpace(a.Asked[0])), "totpctl users shows who has enrolled")
+	case a.Code != 0:
+		return c.failed(strings.Join(append([]string{a.Text}, a.Said...), "; "), "journalctl -u totpd -n 20")
+	}
+	return c.passed()
+}
+
+func (t *Trial) daemonGone(ctx context.Context, service string, p purpose) Check {
+	c := Check{Service: service, What: "without totpd nobody is let in after a password: the line holds"}
+	if p == keyDaemonGone {
+		c.What = "without totpd nobody is let in after a key"
+	}
+	a, err := t.try(ctx, service, p)
+	switch {
+	case err != nil:
+		return c.failed(err.Error(), "")
+	case a.Code == 0:
+		return c.failed("it lets in without the code", "a line before it ends the stack with success, or one after it overrules it")
+	case broken(a.Code):
+		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+	}
+	return c.passed()
+}
+
+// broken tells a stack that doesn't work from one that refuses.
+func broken(code int) bool {
+	return slices.Contains([]pam.Error{pam.ErrOpen, pam.ErrSymbol, pam.ErrService, pam.ErrSystem, pam.ErrBuf,
+		pam.ErrAbort, pam.ErrModuleUnknown, pam.ErrConv}, pam.Error(code))
+}
+
+func (c Check) passed() Check {
+	c.OK = true
+	return c
+}
+
+func (c Check) failed(cause, hint string) Check {
+	c.Cause, c.Hint = cause, hint
+	return c
+}
