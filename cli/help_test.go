@@ -17,6 +17,9 @@ func TestHelpFitsAndEndsWithAnExample(t *testing.T) {
 	root := newRoot(&command{out: os.Stdout, err: os.Stderr})
 	root.InitDefaultHelpCmd()
 	for _, cmd := range append([]*cobra.Command{root}, root.Commands()...) {
+		if cmd.Hidden {
+			continue
+		}
 		var text strings.Builder
 		cmd.SetOut(&text)
 		if err := cmd.Help(); err != nil {

@@ -112,12 +112,12 @@ func cmdRobot(ts *testscript.TestScript, neg bool, args []string) {
 // command0 is a program in the story's environment.
 func command0(ts *testscript.TestScript, args []string) *exec.Cmd {
 	path := args[0]
-	if path == "totpctl" || path == "me" {
+	if path == "totpctl" || path == "me" || path == "setup" {
 		path = filepath.Join(bin, path)
 	}
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TOTPD_SOCKET", "LC_ALL", "TERM", "NO_COLOR", "TZ", "TEST_CLOCK", "TEST_TOTPD", "DBUS_SYSTEM_BUS_ADDRESS"} {
+	for _, name := range []string{"PATH", "HOME", "TOTPD_SOCKET", "LC_ALL", "TERM", "NO_COLOR", "TZ", "TEST_CLOCK", "TEST_TOTPD", "DBUS_SYSTEM_BUS_ADDRESS", "ROOT", "MODULE"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd

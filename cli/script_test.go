@@ -103,7 +103,7 @@ func equip() error {
 // totpd.toml of the story is added to the daemon's configuration. What totpctl --offline starts is
 // totpd-offline: the same program with the same configuration.
 func TestStories(t *testing.T) {
-	if err := equip(); err != nil {
+	if err := errors.Join(equip(), equipSetup()); err != nil {
 		t.Fatal(err)
 	}
 	own, err := user.Current()
@@ -111,6 +111,10 @@ func TestStories(t *testing.T) {
 		t.Fatal(err)
 	}
 	contrib, err := filepath.Abs("../contrib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := filepath.Abs("../packaging/pam-configs/totpd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +136,9 @@ func TestStories(t *testing.T) {
 			env.Setenv("PATH", bin+":/usr/sbin:/usr/bin:/sbin:/bin")
 			env.Setenv("ME", me)
 			env.Setenv("CONTRIB", contrib)
+			env.Setenv("PROFILE", profile)
+			env.Setenv("ROOT", filepath.Join(env.WorkDir, "root"))
+			env.Setenv("MODULE", filepath.Join(bin, "pam_totpd.so")+" socket="+filepath.Join(env.WorkDir, "login.sock"))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LC_ALL", "C.UTF-8")
 			env.Setenv("TERM", "xterm-256color")
@@ -148,6 +155,8 @@ func TestStories(t *testing.T) {
 			"example":  cmdExample,
 			"status":   cmdStatus,
 			"waitfor":  cmdWaitfor,
+			"tree":     cmdTree,
+			"stacks":   cmdStacks,
 			"setclock": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv("TEST_CLOCK", args[0]) },
 		},
 	})

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/plan"
+	"github.com/totpd/totpd/cli/internal/sshd"
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// setup is one run of the verb.
+type setup struct {
+	*command
+	services []string
+	ssh      string
+	dryRun   bool
+	undo     bool
+	yes      bool
+
+	root   string // for tests and for trees that are no host yet: "/" is this host
+	module string // for tests: our module, where libpam wouldn't find it
+
+	journal *change.Journal
+	host    *plan.Host
+	scratch string
+}
+
+func newSetup(c *command) *cobra.Command {
+	s := &setup{command: c}
+	cmd := &cobra.Command{
+		Use:   "setup [OPTIONS]",
+		Short: "Turn the second factor on for the logins of this host (root)",
+		Long: `Turn the second factor on: look at the host, show the exact changes to PAM's and
+sshd's files, try them on a copy, ask, keep a backup, apply. Whoever has not
+enrolled is let in as before.
+
+Services are ssh (sshd), the console (login), su, sudo and others below
+/etc/pam.d; "all" is every service that shares the common stack, by
+pam-auth-update or authselect. What ssh asks for:
+
+  any+code              a key or the password, and then a code
+  password+code         the password and a code; no longer a key alone
+  key+code              a key and a code; no longer the password
+  key-or-password+code  a key alone, or the password and a code
+
+On a terminal, what isn't said is asked. Keep a root shell open, and try a
+second login right afterwards. --undo takes everything back.`,
+		Example: "  totpctl setup --service sshd,sudo --ssh any+code --dry-run",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.run(cmd.Context(), cmd.Flags().Changed("service"))
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&s.services, "service", []string{"sshd"}, "the services, as `NAME`,NAME or all")
+	f.StringVar(&s.ssh, "ssh", "", "what ssh asks for: any+code, password+code, ...")
+	f.BoolVarP(&s.dryRun, "dry-run", "n", false, "show and try the changes, and apply nothing")
+	f.BoolVar(&s.undo, "undo", false, "take back what setup has changed")
+	f.BoolVarP(&s.yes, "yes", "y", false, "apply without asking")
+	f.StringVar(&s.root, "root", "/", "the host's root directory")
+	f.StringVar(&s.module, "module", "", "where pam_totpd.so is")
+	for _, name := range []string{"root", "module"} {
+		if err := f.MarkHidden(name); err != nil {
+			panic(err)
+		}
+	}
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	return c.withJSON(cmd)
+}
+
+// errRefused ends a verb after it has said why.
+var errRefused = errors.New("nothing was changed")
+
+func (s *setup) run(ctx context.Context, named bool) error {
+	if err := s.checkUse(); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 && s.root == "/" {
+		return s.fail(errors.New("it changes files of /etc"), "as root: sudo totpctl setup")
+	}
+	if s.undo && !change.Exists(s.root) {
+		if !s.yes {
+			s.say("There is nothing to take back: totpctl setup has changed nothing here.")
+		}
+		return s.report(nil)
+	}
+	if err := s.open(); err != nil {
+		return s.fail(err, "")
+	}
+	defer s.close()
+	if s.undo {
+		return s.takeBack(ctx)
+	}
+	return s.turnOn(ctx, named)
+}
+
+// checkUse refuses options that don't go together.
+func (s *setup) checkUse() error {
+	switch {
+	case s.undo && (s.ssh != ""):
+		return &misuse{"--undo takes back everything, so --ssh has no meaning with it", "totpctl setup --undo"}
+	case s.dryRun && s.yes:
+		return &misuse{"--dry-run applies nothing, so there is nothing to say --yes to", "leave one of them out"}
+	case s.json && !s.dryRun && !s.yes:
+		return &misuse{"with --json nobody is asked", "add --dry-run or --yes"}
+	case s.ssh != "" && plan.Mode(s.ssh).Says() == "":
+		return &misuse{fmt.Sprintf("%q is nothing that ssh can ask for", printable(s.ssh)), "--ssh takes one of " + modes()}
+	case !s.in.terminal && !s.dryRun && !s.yes:
+		what := "totpctl setup"
+		if s.undo {
+			what += " --undo"
+		}
+		return &misuse{"setup: nobody can be asked, standard input is no terminal", "to look: " + what + " --dry-run; to do it without asking: " + what + " --yes"}
+	}
+	return nil
+}
+
+func modes() string {
+	var all []string
+	for _, m := range plan.Modes {
+		all = append(all, string(m))
+	}
+	return strings.Join(all, ", ")
+}
+
+// open looks at the host and takes the record of changes for itself.
+func (s *setup) open() (err error) {
+	if s.scratch, err = os.MkdirTemp("", "totpctl-setup-"); err != nil {
+		return err
+	}
+	journal := change.Open
+	if s.dryRun {
+		journal = change.Look
+	}
+	if s.journal, err = journal(s.root); err != nil {
+		os.RemoveAll(s.scratch)
+		return err
+	}
+	s.host = &plan.Host{Root: s.root, Tree: stack.Open(s.root), Journal: s.journal, Scratch: s.scratch}
+	if s.host.SSHD, err = sshd.Find(s.root); errors.Is(err, sshd.ErrNone) {
+		err = nil
+	}
+	return err
+}
+
+func (s *setup) close() {
+	s.journal.Close()
+	os.RemoveAll(s.scratch)
+}
+
+// say is talk, and with --json there is none.
+func (s *setup) say(format string, args ...any) {
+	if !s.json {
+		s.command.say(format, args...)
+	}
+}
+
+func (s *setup) fail(err error, hint string) error {
+	return &failure{verb: "setup", err: err, hint: hint}
+}
