@@ -1,0 +1,164 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/msteinert/pam/v2"
+
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// module is ours, built for the tests.
+var module string
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "try-login" {
+		if err := Run(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if out, err := exec.Command("make", "-s", "-C", "../../..", "build/pam_totpd.so").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the module: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	module, _ = filepath.Abs("../../../build/pam_totpd.so")
+	os.Exit(m.Run())
+}
+
+// trialOf is one of a service svc with this stack.
+func trialOf(t *testing.T, text string) *Trial {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"svc":         text,
+		"common-auth": "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Trial{Tree: stack.OpenDir(dir), Scratch: t.TempDir(), Program: []string{self, "try-login"}, Module: []string{module}, User: "nobody"}
+}
+
+func TestWrongPassword(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may ask pam_unix about others")
+	}
+	const ours = "auth required pam_totpd.so\n"
+	for _, c := range []struct{ name, text, cause string }{
+		{"sound", "@include common-auth\n" + ours, ""},
+		{"goes on to the code", "auth required pam_unix.so\n" + ours, "it comes to the code"},
+		{"takes any password", "auth sufficient pam_unix.so\nauth required pam_permit.so\n", "it is let in"},
+		{"asks for none", "auth requisite pam_deny.so\n" + ours, "no password is asked for"},
+		{"a module that isn't there", "auth required pam_ldap.so\n@include common-auth\n", "Module is unknown"},
+		{"counters and programs stay out", "auth required pam_faillock.so preauth\nauth required pam_exec.so /bin/false\n@include common-auth\n" + ours, ""},
+	} {
+		got := trialOf(t, c.text).wrongPassword(context.Background(), "svc")
+		if got.OK != (c.cause == "") || !strings.Contains(got.Cause, c.cause) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+// Nobody listens for the module in these tests, so that the line counts only by refusing.
+func TestWithoutDaemon(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		holds      bool
+	}{
+		{"required", "@include common-auth\nauth required pam_totpd.so\n", true},
+		{"optional", "@include common-auth\nauth optional pam_totpd.so\n", false},
+		{"never reached", "auth sufficient pam_unix.so\nauth required pam_totpd.so\n", false},
+		{"only for root", "auth sufficient pam_rootok.so\n@include common-auth\nauth required pam_totpd.so\n", true},
+	} {
+		got := trialOf(t, c.text).daemonGone(context.Background(), "svc", daemonGone)
+		if got.OK != c.holds {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+	right := trialOf(t, "@include common-auth\nauth required pam_totpd.so socket=/nowhere timeout=1\n").rightPassword(context.Background(), "svc")
+	if right.OK || right.Cause != "the daemon doesn't answer" {
+		t.Errorf("%+v", right)
+	}
+	absent := trialOf(t, "@include common-auth\nauth required pam_totpd.so\n")
+	absent.Module = []string{"/nowhere/pam_totpd.so"}
+	if c := absent.rightPassword(context.Background(), "svc"); c.OK || c.Cause != "libpam finds no pam_totpd.so" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestHangingLogin(t *testing.T) {
+	trial := trialOf(t, "@include common-auth\n")
+	trial.Program = []string{"sleep", "60"}
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	if c := trial.rightPassword(ctx, "svc"); c.OK || !strings.Contains(c.Cause, "the login hangs") {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What without_key says: yes where sshd has verified no key, nothing where it has; and it asks nobody.
+func TestWithoutKey(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "svc"), []byte(strings.ReplaceAll(text, "OURS", module)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func(said *[]string) *pam.Transaction {
+		t.Helper()
+		tx, err := pam.StartConfDir("svc", "nobody", pam.ConversationFunc(func(_ pam.Style, text string) (string, error) {
+			*said = append(*said, text)
+			return "", nil
+		}), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { tx.End() })
+		return tx
+	}
+	// Success jumps over the refusal; being ignored does not.
+	write("auth [success=1 ignore=ignore default=die] OURS without_key\nauth requisite pam_deny.so\nauth required pam_permit.so\n")
+	for env, key := range map[string]bool{
+		"":                             false,
+		"SSH_AUTH_INFO_0=":             false,
+		"SSH_AUTH_INFO_0=password":     false,
+		"SSH_AUTH_INFO_0=publickey":    false,
+		"SSH_AUTH_INFO_0=xpublickey a": false,
+		"SSH_AUTH_INFO_0=publickey ssh-ed25519 AAAA\n":              true,
+		"SSH_AUTH_INFO_0=hostbased x\npublickey ssh-ed25519 AAAA\n": true,
+	} {
+		var said []string
+		tx := start(&said)
+		if env != "" {
+			if err := tx.PutEnv(env); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Authenticate(0); (err == nil) == key || err != nil && !errors.Is(err, pam.ErrAuth) || len(said) > 0 {
+			t.Errorf("%q: %v, said %q", env, err, said)
+		}
+	}
+	// sshd calls pam_setcred in a process that has not authenticated. It must take the way of the
+	// password, on which the host's own modules stand.
+	write("auth [success=1 ignore=ignore default=die] OURS without_key\nauth sufficient pam_permit.so\nauth required pam_debug.so cred=success\n")
+	var said []string
+	if err := start(&said).SetCred(pam.EstablishCred); err != nil || !slices.Contains(said, "cred=success") {
+		t.Errorf("setcred: %v, said %q", err, said)
+	}
+}
