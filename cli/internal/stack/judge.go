@@ -3,6 +3,7 @@ package stack
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // What a way through a stack has brought about.
@@ -124,16 +125,28 @@ func (j *judge) answers(e Entry) []Answer {
 	case WithoutKey:
 		// A broken line answers otherwise, and proves nothing then.
 		return append(failures(e, 0, "ignore"), Answer{"success", 0}, Answer{"ignore", Proved})
-	case Knows, Has: // new_authtok_reqd: right, but it is time for another one
-		never := []string{"new_authtok_reqd"}
-		if e.Name() == "pam_unix" { // the others pass over users that aren't theirs, when told so
-			never = append(never, "ignore")
+	case Knows, Has:
+		// One whose password was right, but is too old, is known.
+		right := []Answer{{"success", Proved}, {"new_authtok_reqd", Proved}}
+		if !mayIgnore(e) {
+			return append(failures(e, 0, "new_authtok_reqd", "ignore"), right...)
 		}
-		return append(failures(e, 0, never...), Answer{"success", Proved}, Answer{"new_authtok_reqd", Proved})
+		return append(failures(e, 0, "new_authtok_reqd"), right...)
 	case Trusts:
 		return append(failures(e, 0), Answer{"success", Trusted})
 	}
 	return append(failures(e, 0), Answer{Value: "success"})
+}
+
+// mayIgnore tells whether a module that asks for a password may say that it has no opinion.
+func mayIgnore(e Entry) bool {
+	switch e.Name() {
+	case "pam_unix":
+		return false
+	case "pam_sss", "pam_ldap":
+		return slices.ContainsFunc(e.Args, func(arg string) bool { return strings.HasPrefix(arg, "ignore_") })
+	}
+	return true
 }
 
 // failures are the answers other than "success" and others named, with one for all that the control doesn't
