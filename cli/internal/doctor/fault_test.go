@@ -1,0 +1,329 @@
+package doctor
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// fault is one thing planted on a healthy host, and all that doctor says of it then.
+type fault struct {
+	name  string
+	plant func(h *host)
+	want  string // ids, sorted
+	place string // of the first finding that is wanted; with a * at the end: begins so
+	// remedy is in that of the first finding. heals: done as it says, the host is healthy again.
+	remedy string
+	heals  bool
+	root   bool // only root sees it, or can plant it
+}
+
+// write and run return plants.
+func write(path, text string) func(*host) { return func(h *host) { h.write(path, text) } }
+func run(command string) func(*host)      { return func(h *host) { h.run(command) } }
+func unit(name, property string, value any) func(*host) {
+	return func(h *host) { h.bus.units[name].set(property, value) }
+}
+func space(change func(*Space)) func(*host) {
+	return func(h *host) {
+		s, _ := h.Space("")
+		change(&s)
+		h.Space = func(string) (Space, error) { return s, nil }
+	}
+}
+
+var faults = []fault{
+	{name: "the module is gone", plant: run("rm usr/lib/*/security/pam_totpd.so"), want: "module-missing people-shut-out",
+		place: "/usr/lib/*", remedy: "install totpd again"},
+	{name: "the module is cut short", plant: run("truncate -s 1000 usr/lib/*/security/pam_totpd.so"), want: "module-broken people-shut-out"},
+	{name: "the module is no module", plant: run("cp /usr/lib/*/libc.so.6 usr/lib/*/security/pam_totpd.so"), want: "module-broken people-shut-out"},
+	{name: "the module is of another processor", plant: func(h *host) {
+		at := "usr/lib/*/security/pam_totpd.so"
+		h.run(`printf '\050\000' | dd of=$(echo ` + at + `) bs=1 seek=18 conv=notrunc 2>/dev/null`) // EM_ARM
+	}, want: "module-machine people-shut-out"},
+	{name: "others may write the module", plant: run("chmod 0666 usr/lib/*/security/pam_totpd.so"), want: "module-owner", remedy: "chown root:root /usr/lib/", heals: true},
+	{name: "the module is root's alone", plant: run("chmod 0600 usr/lib/*/security/pam_totpd.so"), want: "module-unreadable", remedy: "chmod 0644", heals: true},
+
+	{name: "the code before the password", plant: run("sed -i -e 3d -e '1a auth required pam_totpd.so' etc/pam.d/sshd"), want: "stack-before-password",
+		place: "/etc/pam.d/sshd:2", remedy: "sed -i -e '3a auth required pam_totpd.so' -e '2d' /etc/pam.d/sshd", heals: true},
+	{name: "sufficient", plant: run("sed -i s/required.pam_totpd/sufficient\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-optional",
+		place: "/etc/pam.d/sudo:2", remedy: "sed -i '2s|.*|auth required pam_totpd.so debug|' /etc/pam.d/sudo", heals: true},
+	{name: "optional", plant: run("sed -i s/required.pam_totpd/optional\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-optional", heals: true},
+	{name: "jumped over", plant: write("etc/pam.d/sudo", "auth [success=2 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_totpd.so\nauth required pam_permit.so\n"),
+		want: "stack-skipped", place: "/etc/pam.d/sudo:3"},
+	{name: "the password suffices", plant: write("etc/pam.d/sudo", "auth sufficient pam_unix.so\nauth required pam_totpd.so\n"), want: "stack-skipped"},
+	{name: "after a wrong password, too", plant: write("etc/pam.d/sudo", "auth required pam_unix.so\nauth required pam_totpd.so\n"), want: "stack-guess", place: "/etc/pam.d/sudo:2"},
+	{name: "the code alone", plant: write("etc/pam.d/sudo", "auth required pam_totpd.so\nauth required pam_permit.so\n"), want: "stack-alone"},
+	{name: "who has not enrolled is shut out", plant: write("etc/pam.d/sudo", "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_totpd.so\n"),
+		want: "stack-excludes", place: "/etc/pam.d/sudo:3", remedy: "sed -i '3a auth required pam_permit.so' /etc/pam.d/sudo", heals: true},
+	{name: "nobody gets in", plant: write("etc/pam.d/sudo", "auth required pam_deny.so\nauth required pam_totpd.so\n"), want: "stack-closed"},
+	{name: "twice", plant: run("echo auth required pam_totpd.so >>etc/pam.d/su"), want: "stack-twice", place: "/etc/pam.d/su:5", remedy: "sed -i '5d' /etc/pam.d/su", heals: true},
+	{name: "a line that can't be read", plant: run("sed -i s/required.pam_totpd/requird\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-broken stack-closed", place: "/etc/pam.d/sudo:2"},
+	{name: "an unknown argument", plant: run("sed -i s/debug/debugging/ etc/pam.d/sudo"), want: "stack-argument", place: "/etc/pam.d/sudo:2"},
+	{name: "a long timeout", plant: run("sed -i s/debug/timeout=31/ etc/pam.d/sudo"), want: "stack-argument"},
+	{name: "a socket that isn't there", plant: run("sed -i s,debug,socket=/run/nowhere, etc/pam.d/sudo"), want: "stack-socket", place: "/etc/pam.d/sudo:2", heals: true},
+	{name: "-auth", plant: run("sed -i s/auth.required.pam_totpd/-auth\\ required\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-dash", heals: true},
+	{name: "as account", plant: run("echo account required pam_totpd.so >>etc/pam.d/sudo"), want: "stack-type", place: "/etc/pam.d/sudo:4", heals: true},
+	{name: "in the password service", plant: run("sed -i '1a auth required pam_totpd.so' etc/pam.d/totpd"), want: "stack-totpd", place: "/etc/pam.d/totpd:2", heals: true},
+	{name: "in what the password service includes", plant: func(h *host) {
+		h.write("etc/pam.d/inner", "auth required pam_totpd.so\n")
+		h.write("etc/pam.d/totpd", "auth requisite pam_unix.so\nauth include inner\n")
+	}, want: "stack-totpd", place: "/etc/pam.d/inner:1, included at /etc/pam.d/totpd:2", remedy: "printf 'auth requisite pam_unix.so"},
+	{name: "no password service", plant: run("rm etc/pam.d/totpd"), want: "stack-totpd-missing", heals: true},
+	{name: "su but not su -l", plant: write("etc/pam.d/su-l", "@include common-auth\n"), want: "stack-sibling", place: "/etc/pam.d/su-l", remedy: "totpctl setup --service su-l"},
+	{name: "another way in", plant: write("etc/pam.d/cockpit", "@include common-auth\n"), want: "stack-without", remedy: "totpctl setup --service cockpit"},
+	{name: "some are let in", plant: run("sed -i '1i auth sufficient pam_succeed_if.so user ingroup free' etc/pam.d/sudo"), want: "stack-exempts", place: "/etc/pam.d/sudo:1"},
+	{name: "a fingerprint", plant: run("sed -i '1i auth sufficient pam_fprintd.so' etc/pam.d/sudo"), want: "stack-exempts", place: "/etc/pam.d/sudo:1"},
+	{name: "nowhere", plant: run("sed -i /pam_totpd/d etc/pam.d/*"), want: "stack-none", remedy: "totpctl setup"},
+	{name: "nothing is set up", plant: run("sed -i /pam_totpd/d etc/pam.d/*; rm usr/lib/*/security/pam_totpd.so"), want: "module-absent stack-none"},
+
+	{name: "UsePAM no", plant: run("sed -i '1s/yes/no/' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-usepam", place: "/etc/ssh/sshd_config.d/totpd.conf:1",
+		remedy: "sed -i '1s/.*/UsePAM yes/' /etc/ssh/sshd_config.d/totpd.conf && /usr/sbin/sshd -t && systemctl reload ssh", heals: true, root: true},
+	{name: "keyboard-interactive off", plant: write("etc/ssh/sshd_config.d/a.conf", "KbdInteractiveAuthentication no\n"), want: "sshd-kbdint",
+		place: "/etc/ssh/sshd_config.d/a.conf:1", heals: true, root: true},
+	{name: "the default is not enough", plant: write("etc/ssh/sshd_config.d/totpd.conf", "KbdInteractiveAuthentication yes\nAuthenticationMethods keyboard-interactive password\n"),
+		want: "sshd-password", place: "/etc/ssh/sshd_config", remedy: "sed -i '1i PasswordAuthentication no' /etc/ssh/sshd_config", root: true},
+	{name: "sshd's password method", plant: run("sed -i -e 3s/no/yes/ -e 4d etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-bypass sshd-password",
+		place: "/etc/ssh/sshd_config.d/totpd.conf:3", root: true},
+	{name: "methods without questions", plant: run("sed -i '4s/.*/AuthenticationMethods publickey/' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-bypass sshd-methods",
+		place: "/etc/ssh/sshd_config.d/totpd.conf:4", remedy: "AuthenticationMethods any", root: true},
+	{name: "a key alone", plant: run("sed -i '4d' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-bypass", root: true},
+	{name: "a code alone over ssh", plant: write("etc/pam.d/sshd", "auth required pam_totpd.so\nauth required pam_permit.so\n"), want: "sshd-code-alone", place: "/etc/ssh/sshd_config.d/totpd.conf:4", heals: true, root: true},
+	{name: "root with a password", plant: func(h *host) {
+		h.write("etc/shadow", "root:$y$abc:1::::::\n")
+		h.run("echo PermitRootLogin yes >>etc/ssh/sshd_config")
+	}, want: "sshd-root", place: "/etc/ssh/sshd_config:4", heals: true, root: true},
+	{name: "a Match block", plant: run("printf 'Match User backup\\n\\tAuthenticationMethods publickey\\n' >>etc/ssh/sshd_config"), want: "sshd-match", place: "/etc/ssh/sshd_config:5", root: true},
+	{name: "sshd can't read its settings", plant: run("echo Nonsense yes >>etc/ssh/sshd_config"), want: "sshd-broken", place: "/etc/ssh/sshd_config:4", root: true},
+	{name: "sshd isn't reloaded", plant: unit("ssh.service", "StateChangeTimestamp", uint64(1)), want: "sshd-stale", remedy: "systemctl reload ssh", root: true},
+
+	{name: "the daemon is down", plant: func(h *host) { h.stop() }, want: "daemon-unreachable people-shut-out socket-deaf socket-deaf", remedy: "systemctl start totpd.socket"},
+	{name: "the daemon hangs", plant: func(h *host) { syscall.Kill(h.pid, syscall.SIGSTOP) }, want: "daemon-silent people-shut-out", remedy: "systemctl restart totpd"},
+	{name: "another version", plant: func(h *host) { h.Version = "1.2.4" }, want: "daemon-version", remedy: "systemctl restart totpd"},
+	{name: "the daemon was replaced", plant: run("mkdir -p proc/4711 && ln -s '/usr/libexec/totpd/totpd (deleted)' proc/4711/exe"), want: "daemon-old", remedy: "systemctl restart totpd"},
+	{name: "another program answers", plant: func(h *host) {
+		h.stop()
+		h.run("rm run/totpd/control.sock run/totpd/login.sock")
+		for _, name := range []string{"login", "control"} {
+			l, err := net.Listen("unix", h.path("run/totpd/"+name+".sock"))
+			if err != nil {
+				h.Fatal(err)
+			}
+			h.Cleanup(func() { l.Close() })
+			go func() {
+				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+					c.Write([]byte("220 welcome\r\n"))
+					c.Close()
+				}
+			}()
+		}
+		h.run("chmod 0666 run/totpd/*.sock; chmod 0600 run/totpd/password.sock")
+	}, want: "daemon-foreign people-shut-out"},
+	{name: "the daemon's program is gone", plant: run("rm usr/libexec/totpd/totpd"), want: "daemon-absent", remedy: "install totpd again"},
+	{name: "of a deb", plant: run("rm usr/libexec/totpd/totpd; mkdir -p var/lib/dpkg/info; touch var/lib/dpkg/info/totpd.list"), want: "daemon-absent", remedy: "apt-get install --reinstall totpd"},
+
+	{name: "the socket is stopped", plant: func(h *host) {
+		h.stop()
+		h.run("rm run/totpd/login.sock run/totpd/control.sock")
+		h.bus.units["totpd.socket"].set("ActiveState", "inactive")
+	}, want: "people-shut-out unit-stopped", place: "totpd.socket", remedy: "systemctl start totpd.socket"},
+	{name: "masked", plant: unit("totpd.service", "LoadState", "masked"), want: "unit-masked", place: "totpd.service", remedy: "systemctl unmask totpd.service && systemctl enable --now totpd.service"},
+	{name: "not installed", plant: unit("totpd-password.socket", "LoadState", "not-found"), want: "unit-missing", place: "totpd-password.socket"},
+	{name: "broken", plant: unit("totpd.service", "LoadState", "bad-setting"), want: "unit-broken"},
+	{name: "failed", plant: unit("totpd.service", "ActiveState", "failed"), want: "unit-failed", remedy: "systemctl reset-failed"},
+	{name: "failing again and again", plant: func(h *host) {
+		h.stop()
+		unit("totpd.service", "ActiveState", "activating")(h)
+		unit("totpd.service", "SubState", "auto-restart")(h)
+	}, want: "people-shut-out socket-deaf socket-deaf unit-failed", remedy: "journalctl"},
+	{name: "disabled", plant: unit("totpd.socket", "UnitFileState", "disabled"), want: "unit-disabled", remedy: "systemctl enable totpd.socket"},
+	{name: "changed on the disk", plant: unit("totpd.service", "NeedDaemonReload", true), want: "unit-changed", remedy: "systemctl daemon-reload"},
+	{name: "no systemd", plant: func(h *host) {
+		h.run("rm -r run/systemd/system")
+		h.Bus = ""
+		h.KernelClock = func() (bool, error) { return true, nil }
+	}, want: "unit-unknown"},
+
+	{name: "the login socket is gone", plant: run("rm run/totpd/login.sock"), want: "people-shut-out socket-missing", remedy: "systemctl restart totpd.socket"},
+	{name: "a file in its place", plant: run("rm run/totpd/password.sock; touch run/totpd/password.sock"), want: "socket-missing", place: "/run/totpd/password.sock"},
+	{name: "the login socket is root's alone", plant: run("chmod 0600 run/totpd/login.sock"), want: "socket-mode", place: "/run/totpd/login.sock", remedy: "chmod 0666", heals: true, root: true},
+	{name: "the way to it is barred", plant: run("chmod 0700 run/totpd"), want: "socket-directory", heals: true},
+	{name: "everybody may have passwords checked", plant: run("chmod 0666 run/totpd/password.sock"), want: "socket-open", heals: true},
+	{name: "the password socket is another's", plant: run("chown 12345 run/totpd/password.sock"), want: "socket-owner", heals: true, root: true},
+
+	{name: "an unknown setting", plant: run("echo 'tries = 3' >>etc/totpd/totpd.toml"), want: "config-broken", place: "/etc/totpd/totpd.toml:3", remedy: "/usr/libexec/totpd/totpd -check"},
+	{name: "no TOML", plant: write("etc/totpd/totpd.toml", "[code\n"), want: "config-broken", place: "/etc/totpd/totpd.toml:2"},
+	{name: "everybody may write it", plant: run("chmod 0666 etc/totpd/totpd.toml"), want: "config-broken", place: "/etc/totpd/totpd.toml"},
+	{name: "settings that the daemon hasn't read", plant: unit("totpd.service", "StateChangeTimestamp", uint64(1)), want: "config-stale", remedy: "systemctl reload totpd"},
+
+	{name: "the store is gone", plant: run("rm var/lib/totpd/totpd.db"), want: "store-missing"},
+	{name: "the store is empty", plant: run("truncate -s 0 var/lib/totpd/totpd.db"), want: "store-empty store-unreadable", root: true},
+	{name: "the store's directory is gone", plant: run("mv var/lib/totpd var/lib/away"), want: "store-directory", remedy: "install -d -m 0700 -o totpd -g totpd /var/lib/totpd"},
+	{name: "the store is open", plant: run("chmod 0644 var/lib/totpd/totpd.db"), want: "store-open", heals: true},
+	{name: "the directory is open", plant: run("chmod 0777 var/lib/totpd"), want: "store-open", heals: true},
+	{name: "the directory can be read", plant: run("chmod 0755 var/lib/totpd"), want: "store-mode", heals: true},
+	{name: "the store is another's", plant: run("chown 12345 var/lib/totpd/totpd.db var/lib/totpd"), want: "store-owner store-owner", root: true},
+	{name: "the log has grown", plant: run("truncate -s 70M var/lib/totpd/totpd.db-wal"), want: "store-log", remedy: "systemctl restart totpd"},
+	{name: "the disk is full", plant: space(func(s *Space) { s.Free = 12 << 10 }), want: "store-full", place: "/var/lib/totpd", remedy: "df -h /var/lib/totpd"},
+	{name: "the disk is nearly full", plant: space(func(s *Space) { s.Free = 30 << 20 }), want: "store-low"},
+	{name: "no inodes", plant: space(func(s *Space) { s.Left = 0 }), want: "store-inodes"},
+	{name: "read-only", plant: space(func(s *Space) { s.ReadOnly = true }), want: "store-readonly"},
+	{name: "a network file system", plant: space(func(s *Space) { s.Network = true }), want: "store-network"},
+
+	{name: "the key is gone", plant: run("rm var/lib/totpd/totpd.key"), want: "key-missing", place: "/var/lib/totpd/totpd.key"},
+	{name: "the key can be read", plant: run("chmod 0644 var/lib/totpd/totpd.key"), want: "key-open", remedy: "chmod 0600", heals: true},
+	{name: "the key is cut short", plant: run("truncate -s 10 var/lib/totpd/totpd.key"), want: "key-malformed"},
+	{name: "the key is a link", plant: run("mv var/lib/totpd/totpd.key var/lib/k; ln -s ../k var/lib/totpd/totpd.key"), want: "key-link"},
+	{name: "the key is another's", plant: run("chown 12345 var/lib/totpd/totpd.key"), want: "key-owner", heals: true, root: true},
+
+	{name: "the clock isn't synchronised", plant: func(h *host) { h.clock(false, true) }, want: "clock-unsynchronised", remedy: "timedatectl set-ntp true"},
+	{name: "and no client is installed", plant: func(h *host) {
+		h.clock(false, false)
+	}, want: "clock-unsynchronised", remedy: "apt-get install systemd-timesyncd"},
+	{name: "in a container", plant: func(h *host) { h.clock(true, true); h.write("run/systemd/container", "lxc") }, want: "clock-unsynchronised", remedy: "on the machine that runs this container"},
+	{name: "the year 2000", plant: func(h *host) { h.Now = time.Unix(946684800, 0) }, want: "clock-behind"},
+
+	{name: "SELinux without our policy", plant: func(h *host) {
+		h.write("sys/fs/selinux/enforce", "1")
+		h.run("mkdir -p var/lib/selinux/targeted/active/modules/100/base")
+	}, want: "selinux-policy", remedy: "semodule -i"},
+	{name: "SELinux with wrong labels", plant: func(h *host) {
+		h.selinux()
+		h.write("usr/sbin/restorecon", "#!/bin/sh\necho 'Would relabel /var/lib/totpd/totpd.db from system_u:object_r:var_lib_t:s0 to system_u:object_r:totpd_var_lib_t:s0'\n")
+		h.run("chmod 0755 usr/sbin/restorecon")
+	}, want: "selinux-label", place: "/var/lib/totpd/totpd.db", remedy: "restorecon -RFv"},
+	{name: "SELinux in another domain", plant: func(h *host) {
+		h.selinux()
+		h.write("proc/4711/attr/current", "system_u:system_r:unconfined_service_t:s0\x00")
+	}, want: "selinux-domain"},
+	{name: "AppArmor without the profile", plant: func(h *host) { h.apparmor("") }, want: "apparmor-profile", remedy: "apparmor_parser -r /etc/apparmor.d/usr.libexec.totpd.totpd"},
+	{name: "AppArmor only complains", plant: func(h *host) { h.apparmor("/usr/libexec/totpd/totpd (complain)\n") }, want: "apparmor-complain"},
+	{name: "AppArmor came too late", plant: func(h *host) {
+		h.apparmor("/usr/libexec/totpd/totpd (enforce)\n")
+		h.write("proc/4711/attr/current", "unconfined\n")
+	}, want: "apparmor-unconfined", remedy: "systemctl restart totpd"},
+
+	{name: "locked", plant: func(h *host) { h.account(100) }, want: "people-locked", remedy: "totpctl disable games --yes", root: true},
+	{name: "waiting", plant: func(h *host) { h.account(50) }, want: "people-waiting", root: true},
+	{name: "gone", plant: func(h *host) {
+		h.account(0)
+		h.Lookup = func(name string) (*user.User, error) {
+			if name == somebody {
+				return nil, user.UnknownUserError(name)
+			}
+			return &user.User{Uid: "0"}, nil
+		}
+	}, want: "people-gone", remedy: "totpctl disable games --yes", root: true},
+	{name: "the daemon's user is missing", plant: func(h *host) {
+		h.Lookup = func(name string) (*user.User, error) { return nil, user.UnknownUserError(name) }
+	}, want: "daemon-user", remedy: "systemd-sysusers totpd.conf"},
+	{name: "enrolled, and sshd can't ask", plant: func(h *host) {
+		h.account(0)
+		h.write("etc/ssh/sshd_config.d/a.conf", "KbdInteractiveAuthentication no\n")
+	}, want: "people-no-ssh sshd-kbdint", root: true},
+
+	{name: "put back by hand", plant: func(h *host) { h.journal("before", "after", "was") }, want: "setup-changed"},
+	{name: "stopped half-way", plant: func(h *host) { h.journal("was", "before", "after") }, want: "setup-unfinished", remedy: "totpctl setup --undo"},
+	{name: "setup's notes are broken", plant: write("var/lib/totpd-setup/journal.json", "{"), want: "setup-unreadable"},
+}
+
+// selinux makes SELinux enforce our policy.
+func (h *host) selinux() {
+	h.write("sys/fs/selinux/enforce", "1")
+	h.run("mkdir -p var/lib/selinux/targeted/active/modules/200/totpd")
+}
+
+func (h *host) apparmor(profiles string) {
+	h.write("sys/module/apparmor/parameters/enabled", "Y\n")
+	h.write("sys/kernel/security/apparmor/profiles", "/usr/sbin/other (enforce)\n"+profiles)
+	h.write("etc/apparmor.d/usr.libexec.totpd.totpd", "")
+}
+
+// clock is not synchronised; a client is on or not, and there is one or not.
+func (h *host) clock(on, can bool) {
+	h.bus.clock.set("NTPSynchronized", false)
+	h.bus.clock.set("NTP", on)
+	h.bus.clock.set("CanNTP", can)
+}
+
+// somebody has a name on every machine.
+const somebody = "games"
+
+// account has somebody enrol, and then have failed so often.
+func (h *host) account(failures int) {
+	h.Helper()
+	uri := control.Secret("otpauth://totp/x:x?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+	if _, err := control.NewClient(h.path("run/totpd/control.sock")).Set(h.Context(), control.SetRequest{User: somebody, URI: uri}); err != nil {
+		h.Fatal(err)
+	}
+	db, err := sql.Open("sqlite3", h.path("var/lib/totpd/totpd.db"))
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer db.Close()
+	codes := fmt.Sprintf(`{"failures":%d,"last":%q}`, failures, h.Now.UTC().Format(time.RFC3339Nano))
+	if _, err := db.Exec("UPDATE account SET record = json_set(record, '$.codes', json(?)) WHERE user = ?", codes, somebody); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// journal is one of totpctl setup's about a file that is now as the first word says.
+func (h *host) journal(now string, others ...string) {
+	h.write("etc/file", "text\n")
+	text := fmt.Sprintf(`{"version":1,"records":[{"path":"/etc/file","%s":"%x"`, now, sha256.Sum256([]byte("text\n")))
+	for _, other := range others {
+		text += fmt.Sprintf(`,"%s":"1234"`, other)
+	}
+	h.write("var/lib/totpd-setup/journal.json", text+"}]}")
+}
+
+func TestFaults(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			if f.root && os.Getuid() != 0 {
+				t.Skip("needs root")
+			}
+			h := newHost(t)
+			f.plant(h)
+			r := h.examine()
+			var ids []string
+			for _, found := range r.Findings {
+				ids = append(ids, found.ID)
+			}
+			slices.Sort(ids)
+			if strings.Join(ids, " ") != f.want {
+				t.Fatalf("found %s\nwant %s\n%s", strings.Join(ids, " "), f.want, listing(r))
+			}
+			if f.place == "" && f.remedy == "" && !f.heals {
+				return
+			}
+			first := r.Findings[slices.IndexFunc(r.Findings, func(found Finding) bool {
+				return found.Severity != Note && found.Topic != "people" || len(ids) == 1
+			})]
+			if begin, any := strings.CutSuffix(f.place, "*"); f.place != "" && first.Place != f.place && !(any && strings.HasPrefix(first.Place, begin)) {
+				t.Errorf("place %q, want %q", first.Place, f.place)
+			}
+			if !strings.Contains(first.Remedy, f.remedy) {
+				t.Errorf("remedy %q, want with %q", first.Remedy, f.remedy)
+			}
+			if f.heals {
+				h.heal(first.Remedy)
+				if r := h.examine(); len(r.Findings) > 0 {
+					t.Errorf("after %s:\n%s", first.Remedy, listing(r))
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,105 @@
+package doctor
+
+import (
+	"io/fs"
+	"net"
+	"path/filepath"
+)
+
+// lookSockets looks at the three sockets: there, open to those who need them and to nobody else, and
+// somebody behind them.
+func (x *exam) lookSockets() {
+	login := x.socketPath(socketUnit, x.settings.Listen.Login, "login.sock")
+	control := x.socketPath(socketUnit, x.settings.Listen.Control, "control.sock")
+	password := x.socketPath(passwordUnit, x.settings.Listen.Password, "password.sock")
+	x.deaf = !x.lookSocket(login, socketUnit)
+	if control != login {
+		x.lookSocket(control, socketUnit)
+	}
+	x.lookSocket(password, passwordUnit)
+	x.fine("socket", "%s, %s and %s are as they should be", login, filepath.Base(control), filepath.Base(password))
+}
+
+// socketPath is where a socket is: where its unit has it, else as configured.
+func (x *exam) socketPath(unit, configured, base string) string {
+	if u := x.units[unit]; u != nil && u.Load == "loaded" {
+		for _, path := range u.Listen {
+			if len(u.Listen) == 1 && unit == passwordUnit || filepath.Base(path) == base {
+				return path
+			}
+		}
+	}
+	return configured
+}
+
+func (x *exam) lookSocket(path, unit string) (heard bool) {
+	restart := "systemctl restart " + unit
+	if unit == socketUnit {
+		// systemd doesn't restart a socket under a service that runs.
+		restart = "systemctl stop totpd.service && systemctl restart totpd.socket && systemctl start totpd.service"
+	}
+	f, err := x.follow(path)
+	switch {
+	case missing(err):
+		if u := x.units[unit]; u == nil || u.Active == "active" { // else judgeUnits tells: one cause, one finding
+			x.found("socket-missing", path, restart, "%s is not there", path)
+		}
+		return false
+	case err != nil:
+		x.unseen("socket", "%s can't be looked at: %v", path, cause(err))
+		return true
+	case f.info.Mode().Type() != fs.ModeSocket:
+		x.found("socket-missing", path, "rm "+shell(path)+" && "+restart, "%s is no socket", path)
+		return false
+	}
+	x.report.Facts.Sockets = append(x.report.Facts.Sockets, *f)
+	if unit == passwordUnit {
+		x.judgePasswordSocket(f)
+		return true // each connection to it starts a process as root
+	}
+	x.judgeOpenSocket(f)
+	return x.connect(f, restart)
+}
+
+// judgeOpenSocket is about login and control: everybody may connect, the daemon asks the kernel who does.
+func (x *exam) judgeOpenSocket(f *File) {
+	if f.perm() != 0o666 {
+		x.found("socket-mode", f.Path, "chmod 0666 "+shell(f.Path),
+			"the mode of %s is %s, so only some may connect: screen lockers and totpctl need it to be 0666", f.Path, f.Mode)
+	}
+	for dir := filepath.Dir(f.Path); dir != "/"; dir = filepath.Dir(dir) {
+		d, err := x.follow(dir)
+		if err == nil && d.perm()&0o001 == 0 {
+			x.found("socket-directory", dir, "chmod a+x "+shell(dir),
+				"the mode of %s is %s, so only some get to the sockets in it", dir, d.Mode)
+		}
+	}
+}
+
+// judgePasswordSocket: whoever may connect could guess passwords without a limit.
+func (x *exam) judgePasswordSocket(f *File) {
+	if f.perm()&0o077 != 0 {
+		x.found("socket-open", f.Path, "chmod 0600 "+shell(f.Path),
+			"the mode of %s is %s: whoever may connect can guess passwords without a limit", f.Path, f.Mode)
+	}
+	if x.owned && f.uid != x.owner {
+		x.found("socket-owner", f.Path, "chown totpd:totpd "+shell(f.Path),
+			"%s belongs to uid %s, not to totpd: the daemon can't have passwords checked", f.Path, f.Owner)
+	}
+}
+
+// connect sees whether anybody listens. It hangs up before a word is said.
+func (x *exam) connect(f *File, restart string) (heard bool) {
+	conn, err := net.DialTimeout("unix", x.path(f.Path), patience)
+	if err == nil {
+		conn.Close()
+		return true
+	}
+	if hidden(err) {
+		return true // its mode is told already
+	}
+	if u := x.units[socketUnit]; u == nil || u.Active == "active" {
+		x.found("socket-deaf", f.Path, restart, "nobody listens at %s", f.Path)
+	}
+	return false
+}

@@ -1,0 +1,149 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// judgeStack is about when a code is asked for, and what follows from the answer.
+func (s *stacks) judgeStack(service string, entries []stack.Entry) {
+	v := &verdict{stacks: s, service: service, entries: entries}
+	v.ours = slices.IndexFunc(entries, func(e stack.Entry) bool { return e.Ours() && !e.Sub && e.Role() == stack.Code })
+	if v.ours < 0 {
+		return
+	}
+	found := stack.Judge(entries)
+	has := func(kind stack.FindingKind) bool {
+		return slices.ContainsFunc(found, func(f stack.Finding) bool { return f.Kind == kind })
+	}
+	v.bound = true
+	for _, f := range found {
+		if f.Kind != stack.Early || !has(stack.Bypass) && !has(stack.Closed) { // of one cause the worst is told
+			v.tell(f)
+		}
+	}
+	if v.bound {
+		s.required = append(s.required, service)
+	}
+	if v.bound && !has(stack.Closed) && !letsInWithout(entries) {
+		v.spot("stack-excludes", v.ours, rewrite(entries[v.ours], "a auth required pam_permit.so"),
+			"nobody gets in who has no second factor: nothing says yes when no code is due")
+	}
+}
+
+// verdict turns what is wrong with a stack into findings.
+type verdict struct {
+	*stacks
+	service string
+	entries []stack.Entry
+	ours    int  // our first line that asks for a code
+	bound   bool // nobody gets in against our module's word
+}
+
+func (v *verdict) spot(id string, entry int, remedy, format string, args ...any) {
+	v.stacks.spot(v.service, id, v.entries[entry].Place.String(), remedy, format, args...)
+}
+
+func (v *verdict) tell(f stack.Finding) {
+	e := v.entries[v.ours]
+	by := e
+	if f.Entry >= 0 {
+		by = v.entries[f.Entry]
+	}
+	switch f.Kind {
+	case stack.Broken:
+		v.spot("stack-broken", f.Entry, "man pam.conf, then mend the line", "libpam can't read the line, and nobody gets in: %s", by.Problem)
+	case stack.Closed:
+		if v.service != stack.Other {
+			v.spot("stack-closed", v.ours, "put the line last, below all that a jump ([success=N]) counts", "nobody gets in, whatever they answer")
+		}
+	case stack.Overruled:
+		v.bound = false
+		v.spot("stack-optional", v.ours, require(e), "whose code is refused gets in all the same: the line is %q, not required", e.Control)
+	case stack.Bypass:
+		v.bypass(by)
+	case stack.NoProof:
+		v.spot("stack-exempts", f.Entry, asMeant, "some get in without password and code, by %s", by.Name())
+	case stack.Early:
+		v.early(f.Entry)
+	case stack.Twice:
+		v.spot("stack-twice", f.Entry, drop(by), "a code is asked for twice, and a code works once: the first line is %s", e.Place)
+	}
+}
+
+// asMeant is the remedy of what may be meant so.
+const asMeant = "nothing, when it is meant so"
+
+// bypass: after the word of one module nobody is asked for a code.
+func (v *verdict) bypass(by stack.Entry) {
+	if by.Role() == stack.Has {
+		v.stacks.spot(v.service, "stack-exempts", by.Place.String(), asMeant, "no code is asked for of whoever %s lets in", by.Name())
+		return
+	}
+	v.bound = false
+	v.spot("stack-skipped", v.ours, "put the line below "+by.Place.String()+" and all that it jumps over, and above what ends the stack: man pam.conf",
+		"whoever %s lets in (%s) isn't asked for a code: the stack doesn't come to the line", by.Name(), by.Place)
+}
+
+// early: anybody who knows a name can use up its attempts.
+func (v *verdict) early(entry int) {
+	before, after := false, false
+	for i, e := range v.entries {
+		if !e.Sub && e.Role() == stack.Knows {
+			before, after = before || i < entry, after || i > entry
+		}
+	}
+	switch {
+	case before:
+		v.spot("stack-guess", entry, "let a wrong password end the stack: below the line that checks it: auth requisite pam_deny.so, as in Debian's common-auth",
+			"a code is asked for after a wrong password, too: anybody who knows a name can use up its attempts")
+	case after:
+		v.spot("stack-before-password", entry, v.move(), "the code is asked for before the password: anybody who knows a name can use up its attempts")
+	case v.service == "sshd":
+		v.alone = true // lookSSHD knows whether a key comes first
+	default:
+		v.spot("stack-alone", entry, "put the line below the one that checks the password", "a code is asked for, and no password")
+	}
+}
+
+// require is the command that makes our line required.
+func require(e stack.Entry) string {
+	words := append([]string{"auth required", e.Module}, e.Args...)
+	return rewrite(e, "s|.*|"+strings.Join(words, " ")+"|")
+}
+
+// move is the command that puts our line below the one that takes the password in, where that is another
+// file's: what is in the same file may be jumped over.
+func (v *verdict) move() string {
+	ours, last := v.entries[v.ours], 0
+	for _, e := range v.entries {
+		if e.Sub || e.Role() != stack.Knows {
+			continue
+		}
+		if len(ours.Via) > 0 || len(e.Via) == 0 || e.Via[0].File != ours.File {
+			return "put the line below all that check the password, and all that they jump over: man pam.conf"
+		}
+		last = e.Via[0].Line
+	}
+	return fmt.Sprintf("sed -i -e '%da %s' -e '%dd' %s", last, ours.Line, ours.Line.Line, shell(ours.File))
+}
+
+// letsInWithout tells whether somebody with a right password gets in when our module says that no code is
+// due.
+func letsInWithout(entries []stack.Entry) bool {
+	ends, _ := stack.Walk(entries, 0, func(e stack.Entry) []stack.Answer {
+		switch e.Role() {
+		case stack.Code:
+			return []stack.Answer{{Value: "ignore", Facts: stack.Judged}}
+		case stack.Denies:
+			return []stack.Answer{{Value: "auth_err"}}
+		case stack.Permits:
+			return []stack.Answer{{Value: "success"}}
+		}
+		return []stack.Answer{{Value: "success"}, {Value: "ignore"}, {Value: "auth_err"}}
+	})
+	return slices.ContainsFunc(ends, func(e stack.End) bool { return e.Accepted && e.Facts&stack.Judged != 0 })
+}

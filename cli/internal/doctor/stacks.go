@@ -1,0 +1,176 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/totpd/totpd/cli/internal/stack"
+)
+
+// Service is a PAM service that the module is in.
+type Service struct {
+	Name  string `json:"name"`
+	Place string `json:"place"` // of the module's line
+	Line  string `json:"line"`
+}
+
+// logins are services by which people get in, or get more rights. Where ssh asks for a code, these are
+// worth a thought.
+var logins = []string{
+	"login", "remote", "su", "su-l", "sudo", "sudo-i", "polkit-1", "gdm-password", "gdm3", "lightdm", "sddm", "kde",
+	"xrdp-sesman", "cockpit", "vsftpd",
+}
+
+// siblings are services of one program: the second is used by another option of it.
+var siblings = [][2]string{{"su", "su-l"}, {"sudo", "sudo-i"}}
+
+// stacks looks at all services and collects what several of them have at one line.
+type stacks struct {
+	*exam
+	tree  *stack.Tree
+	has   map[string]bool // services with our module
+	spots []spot
+	lost  map[string][]string // module files that are not there: the lines that name them
+}
+
+// spot is one thing that is the matter at one line, in some services.
+type spot struct {
+	id, place, remedy, text string
+	services                []string
+}
+
+// lookStacks looks at every service of PAM that the module is in.
+func (x *exam) lookStacks() {
+	s := &stacks{exam: x, tree: stack.Open(cmp.Or(x.Root, "/")), has: map[string]bool{}, lost: map[string][]string{}}
+	names, err := s.tree.Services()
+	if err != nil {
+		x.unseen("stack", "the services of PAM can't be listed: %v", cause(err))
+		return
+	}
+	for _, name := range s.services(names) {
+		entries, err := s.tree.Stack(name, stack.Auth)
+		if hidden(err) {
+			x.unseen("stack", "%v", err)
+		}
+		// What has no auth lines of its own gets those of "other", and doesn't use them.
+		if err == nil && len(entries) > 0 && (entries[0].Service != stack.Other || name == stack.Other) {
+			s.look(name, entries)
+		}
+		s.lookOtherTypes(name)
+	}
+	s.tell()
+	s.lookPasswordService()
+	s.lookMissing(names)
+	if len(s.has) > 0 {
+		x.fine("stack", "a code is asked for after the password in %s", few(x.required))
+	}
+}
+
+// services leaves out what is no service but a part of others, such as common-auth, and the one that
+// lookPasswordService looks at.
+func (s *stacks) services(names []string) []string {
+	parts := map[string]bool{pamService: true}
+	for _, name := range names {
+		f, err := s.tree.Read(name)
+		if err != nil {
+			continue
+		}
+		for _, l := range f.Lines {
+			if l.Includes() && !slices.Contains(logins, path.Base(l.Module)) { // su-l includes su
+				parts[path.Base(l.Module)] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return parts[name] })
+}
+
+// spot remembers a finding until all services are known that it is in.
+func (s *stacks) spot(service, id, place, remedy, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for i := range s.spots {
+		if at := &s.spots[i]; at.id == id && at.place == place && at.text == text {
+			at.services = append(at.services, service)
+			return
+		}
+	}
+	s.spots = append(s.spots, spot{id, place, remedy, text, []string{service}})
+}
+
+// tell adds the findings that were remembered.
+func (s *stacks) tell() {
+	for _, at := range s.spots {
+		s.found(at.id, at.place, at.remedy, "in %s: %s", few(at.services), at.text)
+	}
+	for file, lines := range s.lost {
+		s.found("module-missing", file, s.reinstall()+"  # or take the second factor away: totpctl setup --undo",
+			"%s is not there, and needed by %s: nobody gets in that way", file, few(lines))
+	}
+}
+
+// look judges the auth stack of one service.
+func (s *stacks) look(service string, entries []stack.Entry) {
+	first := slices.IndexFunc(entries, func(e stack.Entry) bool { return e.Ours() && !e.Sub })
+	if first < 0 {
+		return
+	}
+	s.has[service] = true
+	s.report.Facts.Services = append(s.report.Facts.Services, Service{
+		Name: service, Place: entries[first].Place.String(), Line: entries[first].Line.String(),
+	})
+	for _, e := range entries {
+		if e.Ours() && !e.Sub {
+			s.judgeLine(service, e)
+		}
+	}
+	s.judgeStack(service, entries)
+}
+
+// lookOtherTypes: only in an auth stack does the module ask.
+func (s *stacks) lookOtherTypes(service string) {
+	for _, typ := range []stack.Type{stack.Account, stack.Password, stack.Session} {
+		entries, err := s.tree.Stack(service, typ)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if e.Ours() && e.Service == service {
+				s.spot(service, "stack-type", e.Place.String(), drop(e),
+					"the module stands there as %s, where it has no opinion; as auth alone it asks for a code", typ)
+			}
+		}
+	}
+}
+
+// lookMissing tells which ways in have no second factor.
+func (s *stacks) lookMissing(names []string) {
+	if len(s.has) == 0 {
+		s.found("stack-none", "", "totpctl setup", "no login asks for a code")
+		if s.module == "" && s.moduleDir() != "" {
+			s.found("module-absent", path.Join(s.moduleDir(), moduleName), s.reinstall(), "the PAM module is not installed")
+		}
+		return
+	}
+	var without []string
+	for _, name := range logins {
+		if slices.Contains(names, name) && !s.has[name] {
+			without = append(without, name)
+		}
+	}
+	for _, pair := range siblings {
+		if s.has[pair[0]] && slices.Contains(without, pair[1]) {
+			without = slices.DeleteFunc(without, func(n string) bool { return n == pair[1] })
+			s.found("stack-sibling", "/etc/pam.d/"+pair[1], "totpctl setup --service "+pair[1],
+				"%s asks for a code and %s doesn't: whoever wants no question takes the other", pair[0], pair[1])
+		}
+	}
+	if len(without) > 0 {
+		s.found("stack-without", "", "totpctl setup --service "+strings.Join(without, ",")+"  # when it is wanted there too",
+			"no code is asked for by %s", strings.Join(without, ", "))
+	}
+}
+
+// drop is the command that takes a line away.
+func drop(e stack.Entry) string { return fmt.Sprintf("sed -i '%dd' %s", e.Line.Line, shell(e.File)) }
