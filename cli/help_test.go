@@ -38,7 +38,7 @@ func TestHelpFitsAndEndsWithAnExample(t *testing.T) {
 			name = "''"
 		}
 		// Those two are run at a terminal, by a person.
-		if name != "enrol" && name != "events" && !strings.Contains(string(story), "\nexample "+name) {
+		if name != "enrol" && name != "events" && !strings.Contains(string(story), "example "+name) {
 			t.Errorf("the example of %s isn't run", name)
 		}
 	}

@@ -120,8 +120,8 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.PersistentPreRunE = c.checkOffline
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
-	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newEvents(c), newVersion(c), newCompletion(c),
-		newSetup(c), newTrial(c))
+	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newSetup(c), newDoctor(c), newEvents(c),
+		newVersion(c), newCompletion(c), newTrial(c))
 	root.SetHelpCommand(newHelp())
 	return root
 }

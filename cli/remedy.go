@@ -58,6 +58,8 @@ func explain(w io.Writer, ran *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errUnwell):
+		return exitFailed
 	case errors.As(err, &f):
 		f.named = ran.Flags().Arg(0)
 		f.offline, _ = ran.Flags().GetBool("offline")

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 		if program := os.Getenv("TEST_TOTPD"); program != "" {
 			offlineProgram = program
 		}
+		examineTree(os.Getenv("TEST_ROOT"))
 		os.Exit(run(clock))
 	}
 	os.Exit(func() int {
