@@ -43,7 +43,7 @@ struct options {
 	const char *socket;
 	int timeout; /* seconds for the daemon's part of each turn */
 	bool debug;
-	bool without_key; /* ask nothing: say whether sshd has verified a key */
+	bool require_key; /* ask nothing: refuse unless sshd has verified a key */
 };
 
 /* parse_timeout reads 1 to 30, digits only; anything else is 0. */
@@ -74,8 +74,8 @@ static const char *parse_options(struct options *o, int argc, const char **argv)
 				return arg;
 		} else if (strcmp(arg, "debug") == 0) {
 			o->debug = true;
-		} else if (strcmp(arg, "without_key") == 0) {
-			o->without_key = true;
+		} else if (strcmp(arg, "require_key") == 0) {
+			o->require_key = true;
 		} else {
 			return arg;
 		}
@@ -172,7 +172,7 @@ static int converse(pam_handle_t *pamh, int style, const char *text, char **answ
 
 /* verified_key tells whether sshd has verified a public key of the person's before it came to PAM: it then
  * has a line "publickey ..." in this variable, which it sets anew for each login. Other services that let
- * a variable of this name come from elsewhere don't have the argument without_key. */
+ * a variable of this name come from elsewhere don't have the argument require_key. */
 static bool verified_key(pam_handle_t *pamh)
 {
 	const char *line = pam_getenv(pamh, "SSH_AUTH_INFO_0");
@@ -402,9 +402,9 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 		host_log(LOG_ERR, l->service, "denied: unknown or malformed argument \"%s\" in the PAM configuration; see pam_totpd(8)", unknown);
 		goto out;
 	}
-	if (l->options.without_key) {
-		/* Success is for the way through the password: so pam_setcred, which is successful too, takes it. */
-		rc = verified_key(pamh) ? PAM_IGNORE : PAM_SUCCESS;
+	if (l->options.require_key) {
+		/* Never success: only the daemon's word is. */
+		rc = verified_key(pamh) ? PAM_IGNORE : PAM_AUTH_ERR;
 		goto out;
 	}
 	const char *user = NULL;

@@ -77,7 +77,7 @@ func (c *copier) line(l stack.Line) stack.Line {
 	switch role := l.Role(); {
 	case role == stack.Code && c.purpose == wrongPassword:
 		return with(l, "pam_echo.so", reached)
-	case role == stack.Code || role == stack.WithoutKey:
+	case role == stack.Code || role == stack.RequiresKey:
 		l.Args = slices.Clone(l.Args)
 		if len(c.module) > 0 {
 			l.Module = c.module[0]

@@ -111,8 +111,8 @@ func TestHangingLogin(t *testing.T) {
 	}
 }
 
-// What without_key says: yes where sshd has verified no key, nothing where it has; and it asks nobody.
-func TestWithoutKey(t *testing.T) {
+// What require_key says: no where sshd has verified no key, nothing where it has; and it asks nobody.
+func TestRequiresKey(t *testing.T) {
 	dir := t.TempDir()
 	write := func(text string) {
 		t.Helper()
@@ -132,8 +132,8 @@ func TestWithoutKey(t *testing.T) {
 		t.Cleanup(func() { tx.End() })
 		return tx
 	}
-	// Success jumps over the refusal; being ignored does not.
-	write("auth [success=1 ignore=ignore default=die] OURS without_key\nauth requisite pam_deny.so\nauth required pam_permit.so\n")
+	// A refusal jumps over pam_deny; being ignored does not.
+	write("auth [success=1 auth_err=1 ignore=ignore default=die] OURS require_key\nauth requisite pam_deny.so\nauth required pam_permit.so\n")
 	for env, key := range map[string]bool{
 		"":                             false,
 		"SSH_AUTH_INFO_0=":             false,
@@ -156,7 +156,7 @@ func TestWithoutKey(t *testing.T) {
 	}
 	// sshd calls pam_setcred in a process that has not authenticated. It must take the way of the
 	// password, on which the host's own modules stand.
-	write("auth [success=1 ignore=ignore default=die] OURS without_key\nauth sufficient pam_permit.so\nauth required pam_debug.so cred=success\n")
+	write("auth [success=1 auth_err=1 ignore=ignore default=die] OURS require_key\nauth sufficient pam_permit.so\nauth required pam_debug.so cred=success\n")
 	var said []string
 	if err := start(&said).SetCred(pam.EstablishCred); err != nil || !slices.Contains(said, "cred=success") {
 		t.Errorf("setcred: %v, said %q", err, said)
