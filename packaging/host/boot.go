@@ -14,8 +14,8 @@ import (
 )
 
 // capabilities over nspawn's default set, which units need for what they ask of the kernel: mlock,
-// IPAddressDeny=, DevicePolicy=.
-const capabilities = "CAP_IPC_LOCK,CAP_BPF,CAP_PERFMON"
+// IPAddressDeny=, DevicePolicy=, PrivateNetwork=.
+const capabilities = "CAP_IPC_LOCK,CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN"
 
 // bootLimit is for a boot of two seconds on a busy machine.
 const bootLimit = 60 * time.Second

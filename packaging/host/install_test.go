@@ -31,8 +31,7 @@ func TestInstall(t *testing.T) {
 	if now := s.run("sshd", "-T"); now != sshd {
 		t.Errorf("sshd has other settings: %s", now)
 	}
-	s.run("systemctl", "is-active", "totpd.service", "totpd.socket", "totpd-password.socket")
-	s.run("systemctl", "is-enabled", "totpd.service", "totpd.socket", "totpd-password.socket")
+	s.runs()
 
 	eve.enrol()
 	for _, p := range []*person{ann, eve} {

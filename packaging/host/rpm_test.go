@@ -35,8 +35,7 @@ func TestRPM(t *testing.T) {
 			t.Errorf("mode or owner: %s", line)
 		}
 	}
-	s.run("systemctl", "is-active", "totpd.service", "totpd.socket", "totpd-password.socket")
-	s.run("systemctl", "is-enabled", "totpd.service", "totpd.socket", "totpd-password.socket")
+	s.runs()
 	ann.enrol()
 	const line = "auth required /usr/lib64/security/pam_totpd.so"
 	s.script("sed -i '/^@include common-auth/a " + line + "' /etc/pam.d/login")

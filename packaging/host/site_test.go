@@ -140,3 +140,15 @@ func (s *site) repack(version string) string {
 	s.must(s.Copy(file, "/root"))
 	return "/root/" + filepath.Base(file)
 }
+
+// runs makes sure that the daemon and its sockets run, and will after the next boot, and that the daemon
+// has its name on the system bus, at the first try.
+func (s *site) runs() {
+	s.t.Helper()
+	s.run("systemctl", "is-active", "totpd.service", "totpd.socket", "totpd-password.socket")
+	s.run("systemctl", "is-enabled", "totpd.service", "totpd.socket", "totpd-password.socket")
+	s.script("timeout 5 sh -c 'until busctl status org.totpd | grep -x UID=$(id -u totpd); do sleep 0.1; done'")
+	if said, err := s.Run("journalctl", "--unit=totpd", "--priority=warning", "--quiet"); err != nil || said != "" {
+		s.t.Errorf("the daemon complains: %s, %v", said, err)
+	}
+}
