@@ -1,0 +1,47 @@
+package host
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/totpd/totpd/packaging/world"
+)
+
+// TestSandbox is about the units as systemd runs them: how little they may, that a person can enrol all
+// the same, which takes the password's check by the root helper, and that the key can be a credential
+// that systemd decrypts, and no file.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	s := boot(t)
+	s.install()
+	s.turnOn()
+	s.run("systemd-analyze", "security", "--no-pager", "--threshold=10", "totpd.service")
+
+	ann := s.person("ann")
+	l := ann.login()
+	l.answer(password, ann.Password)
+	l.answer(ann.prompt(), "totpctl enrol")
+	l.answer(`Password of ann: ?$`, "not the one")
+	l.see(`not the password of ann`)
+	l.answer(`Password of ann: ?$`, ann.Password)
+	l.see(`Code shown by the app: ?$`)
+	uri, err := l.ReadQR(world.Dark, filepath.Join(t.TempDir(), "photo.png"))
+	s.must(err)
+	ann.phone, err = world.NewPhone(uri)
+	s.must(err)
+	l.answer(`Code shown by the app: ?$`, ann.code())
+	l.see(`^Done`)
+
+	s.script(`systemd-creds setup
+		mkdir -p /etc/credstore.encrypted
+		systemd-creds encrypt --name=totpd.key /var/lib/totpd/totpd.key /etc/credstore.encrypted/totpd.key
+		rm /var/lib/totpd/totpd.key
+		systemctl restart totpd.service`)
+	for range 2 {
+		in := ann.ssh()
+		in.answer(password, ann.Password)
+		in.answer(code, ann.code())
+		ann.welcomed(in)
+		s.must(s.Reboot())
+	}
+}
