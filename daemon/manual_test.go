@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/xml"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/totpd/totpd/daemon/internal/config"
+)
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// all returns what the first group of the expression finds, each once, in order.
+func all(expression, text string) []string {
+	var found []string
+	for _, m := range regexp.MustCompile(expression).FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// TestManual holds totpd(8) to the daemon: what it lists is all that there is, and there is nothing else.
+func TestManual(t *testing.T) {
+	page := strings.NewReplacer(`\-`, `-`, `\(dq`, `"`).Replace(readFile(t, "../packaging/man/totpd.8"))
+	var usage strings.Builder
+	parse([]string{"-h"}, &usage)
+	lines, events := readFile(t, "internal/audit/line.go"), readFile(t, "internal/audit/audit.go")
+	_, results, _ := strings.Cut(page, "\n.It Li TOTPD_RESULT\nOne of ")
+	results, _, _ = strings.Cut(results, "\n")
+	for _, c := range []struct {
+		what     string
+		said, is []string
+	}{
+		{"options", all(`(?m)^\.It Fl (\w+)`, page), all(`(?m)^  -(\w+)`, usage.String())},
+		{"journal fields", all(`(?m)^\.It Li (TOTPD_\w+)`, page), all(`"(TOTPD_[A-Z_]+)"`, lines)},
+		{"MESSAGE_IDs", all(`\b([0-9a-f]{32})\b`, page), all(`"([0-9a-f]{32})"`, lines)},
+		{"results", all(`([a-z_]+)`, results), all(`Result = "([a-z_]+)"`, events)},
+		{"polkit actions", all(`(?m)^\.It Li (org\.totpd\.manage\.\w+)`, page),
+			all(`<action id="([^"]+)">`, readFile(t, "../packaging/polkit/org.totpd.policy"))},
+		{"D-Bus methods", all(`\.Fn ([A-Z]\w+)\n`, page), []string{"Subscribe"}},
+		{"D-Bus signals", all(`(?m)^\.It Fn (.*)$`, page), signals(t)},
+	} {
+		if len(c.is) == 0 || !slices.Equal(c.said, c.is) {
+			t.Errorf("%s: totpd(8) has %q\nthe daemon has %q", c.what, c.said, c.is)
+		}
+	}
+	defaults := config.Default()
+	for _, path := range []string{defaults.Listen.Login, defaults.Listen.Control, defaults.Listen.Password, defaults.Store.Path, defaults.Key.File} {
+		if !strings.Contains(page, ".It Pa "+path+"\n") {
+			t.Errorf("totpd(8) has no entry for %s", path)
+		}
+	}
+	for _, name := range environment(t) {
+		if !slices.Contains(all(`\bEv (\w+)`, page), name) {
+			t.Errorf("totpd(8) has no word of the environment variable %s", name)
+		}
+	}
+}
+
+// signals are those of the bus, each with its arguments, as the page spells them.
+func signals(t *testing.T) []string {
+	var node struct {
+		Interfaces []struct {
+			Signals []struct {
+				Name string `xml:"name,attr"`
+				Args []struct {
+					Name string `xml:"name,attr"`
+				} `xml:"arg"`
+			} `xml:"signal"`
+		} `xml:"interface"`
+	}
+	if err := xml.Unmarshal([]byte(readFile(t, "internal/bus/org.totpd.Events.xml")), &node); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, i := range node.Interfaces {
+		for _, s := range i.Signals {
+			text := s.Name
+			for _, a := range s.Args {
+				text += " " + a.Name
+			}
+			found = append(found, text)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// environment are the variables that the daemon's own code reads.
+func environment(t *testing.T) []string {
+	var found []string
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			found = append(found, all(`Getenv\("(\w+)"\)`, readFile(t, path))...)
+		}
+		return err
+	})
+	if err != nil || len(found) == 0 {
+		t.Fatal(found, err)
+	}
+	return found
+}
