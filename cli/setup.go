@@ -30,6 +30,7 @@ type setup struct {
 	journal *change.Journal
 	host    *plan.Host
 	scratch string
+	who     string // as whom logins are tried
 }
 
 func newSetup(c *command) *cobra.Command {
@@ -72,7 +73,21 @@ second login right afterwards. --undo takes everything back.`,
 		}
 	}
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	s.complete(cmd, "ssh", func() []string { return strings.Split(modes(), ", ") })
+	s.complete(cmd, "service", func() []string {
+		return append(plan.Offered(&plan.Host{Root: s.root, Tree: stack.Open(s.root)}), plan.All)
+	})
 	return c.withJSON(cmd)
+}
+
+// complete offers words for an option's value.
+func (s *setup) complete(cmd *cobra.Command, option string, words func() []string) {
+	offer := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words(), cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc(option, offer); err != nil {
+		panic(err)
+	}
 }
 
 // errRefused ends a verb after it has said why.

@@ -3,7 +3,6 @@ package change
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -298,7 +297,7 @@ func FuzzRevert(f *testing.F) {
 		}
 		back, err := Revert(after, []Edit{e})
 		if err == nil && !slices.Equal(split(back), lines) {
-			t.Fatal(fmt.Sprintf("%q by way of %q came back as %q", text, after, back))
+			t.Fatalf("%q by way of %q came back as %q", text, after, back)
 		}
 	})
 }

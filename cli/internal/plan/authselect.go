@@ -69,6 +69,7 @@ func (p *Plan) addAuthselect(h *Host) *Refusal {
 	if len(missing) > 0 {
 		return &Refusal{"authselect", "the profile totpd has not all that " + profile + " does here: " + strings.Join(missing, ", "), named}
 	}
+	p.note("authselect writes /etc/nsswitch.conf anew, too; fingerprint-auth and smartcard-auth become empty")
 	p.Tools = append(p.Tools, strings.Join(append([]string{Authselect, "totpd"}, features...), " "))
 	return nil
 }

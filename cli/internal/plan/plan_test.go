@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -249,6 +250,21 @@ func TestRefusals(t *testing.T) {
 		if !strings.Contains(r.Where, c.where) || !strings.Contains(r.Why, c.why) || r.Hint == "" {
 			t.Errorf("%s: %v (hint: %s)", c.name, r, r.Hint)
 		}
+	}
+}
+
+// A file with attributes against changes is named before anything is tried. Not every file system has them.
+func TestImmutableFile(t *testing.T) {
+	h := hostOf(t, "debian", nil)
+	file := filepath.Join(h.Root, "etc/pam.d/sudo")
+	if out, err := exec.Command("chattr", "+i", file).CombinedOutput(); err != nil {
+		t.Logf("not tried: %s", out)
+		return
+	}
+	defer exec.Command("chattr", "-i", file).Run()
+	p := Make(context.Background(), h, Want{Services: []string{"sudo"}})
+	if len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0].Hint, "chattr -ia /etc/pam.d/sudo") {
+		t.Errorf("%v", p.Refusals)
 	}
 }
 

@@ -51,6 +51,7 @@ const DropIn = sshd.DropIns + "/00-totpd.conf"
 type SSH struct {
 	Mode        Mode
 	Root        string // what happens to root, for the notes; empty: nothing
+	old         bool   // before 8.7 another keyword had to agree with KbdInteractiveAuthentication
 	rootMethods string // AuthenticationMethods of root alone; empty: as for everybody
 	rootLogin   string // PermitRootLogin of root alone
 }
@@ -72,7 +73,7 @@ func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode) *Refusal {
 	if err != nil {
 		return &Refusal{h.SSHD.Program, err.Error(), "nothing was changed"}
 	}
-	p.SSH = &SSH{Mode: mode}
+	p.SSH = &SSH{Mode: mode, old: major < 8 || major == 8 && minor < 7}
 	before, err := h.effective(ctx, map[string][]byte{DropIn: nil}, nil) // without us, also the second time
 	if err != nil {
 		return sshdSays(err)
@@ -154,6 +155,9 @@ KbdInteractiveAuthentication yes
 PasswordAuthentication no
 AuthenticationMethods %s
 `, s.Mode.Says(), methods[s.Mode])
+	if s.old {
+		b.WriteString("ChallengeResponseAuthentication yes\n")
+	}
 	if s.rootMethods != "" {
 		fmt.Fprintf(&b, "\n# %s\nMatch User root\n", s.Root)
 		if s.rootLogin != "" {

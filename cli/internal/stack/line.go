@@ -129,8 +129,7 @@ func parseLine(text string, at Line, withService bool) Line {
 	}
 	if strings.EqualFold(first, "@include") {
 		l.Control = Control{Kind: Include}
-		l.Module, text, found = word(text)
-		if !found {
+		if l.Module, _, found = word(text); !found {
 			l.Problem = "the file to include is missing"
 		}
 		return l
