@@ -34,6 +34,16 @@ func TestHealthyElsewhere(t *testing.T) {
 	}
 }
 
+// What totpctl setup has changed is fine as long as it can be taken back.
+func TestHealthyAfterSetup(t *testing.T) {
+	h := newHost(t)
+	h.setUp()
+	r := h.examine()
+	if len(r.Findings) > 0 || !slices.ContainsFunc(r.Fine, func(l Line) bool { return l.Topic == "setup" }) {
+		t.Errorf("%s%+v", listing(r), r.Fine)
+	}
+}
+
 // Where a key of sshd's stands for the password, as totpctl setup has it, all is well too.
 func TestHealthyWithKeys(t *testing.T) {
 	const key = "auth [success=2 auth_err=2 ignore=ignore default=die] pam_totpd.so require_key\nauth requisite pam_totpd.so\nauth sufficient pam_permit.so\n"

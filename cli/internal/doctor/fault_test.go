@@ -15,6 +15,7 @@ import (
 
 	_ "github.com/mattn/go-sqlite3"
 
+	"github.com/totpd/totpd/cli/internal/change"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -59,7 +60,9 @@ var faults = []fault{
 	{name: "the code before the password", plant: run("sed -i -e 3d -e '1a auth required pam_totpd.so' etc/pam.d/sshd"), want: "stack-before-password",
 		place: "/etc/pam.d/sshd:2", remedy: "sed -i -e '3a auth required pam_totpd.so' -e '2d' /etc/pam.d/sshd", heals: true},
 	{name: "sufficient", plant: run("sed -i s/required.pam_totpd/sufficient\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-optional",
-		place: "/etc/pam.d/sudo:2", remedy: "sed -i '2s|.*|auth required pam_totpd.so debug|' /etc/pam.d/sudo", heals: true},
+		place: "/etc/pam.d/sudo:2", remedy: "sed -i '2s/sufficient/required/I' /etc/pam.d/sudo", heals: true},
+	{name: "a control that lets a refusal pass", plant: run("sed -i 's/required.pam_totpd/[success=ok default=ignore] pam_totpd/' etc/pam.d/sudo"), want: "stack-optional",
+		remedy: "sed -i '2s|.*|auth required pam_totpd.so debug|' /etc/pam.d/sudo", heals: true},
 	{name: "optional", plant: run("sed -i s/required.pam_totpd/optional\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-optional", heals: true},
 	{name: "jumped over", plant: write("etc/pam.d/sudo", "auth [success=2 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_totpd.so\nauth required pam_permit.so\n"),
 		want: "stack-skipped", place: "/etc/pam.d/sudo:3"},
@@ -234,8 +237,15 @@ var faults = []fault{
 		h.write("etc/ssh/sshd_config.d/a.conf", "KbdInteractiveAuthentication no\n")
 	}, want: "people-no-ssh sshd-kbdint", root: true},
 
-	{name: "put back by hand", plant: func(h *host) { h.journal("before", "after", "was") }, want: "setup-changed"},
-	{name: "stopped half-way", plant: func(h *host) { h.journal("was", "before", "after") }, want: "setup-unfinished", remedy: "totpctl setup --undo"},
+	{name: "put back by hand", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\n") }, want: "setup-changed"},
+	{name: "edited afterwards", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\nours\ntwo\n") }, want: "setup-changed", remedy: "totpctl setup --undo --dry-run"},
+	{name: "edited past recognition", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\ntheirs\n") }, want: "setup-stuck",
+		place: "/etc/file", remedy: "cp /var/lib/totpd-setup/etc:file."},
+	{name: "stopped half-way", plant: func(h *host) {
+		h.setUp()
+		h.run(fmt.Sprintf(`sed -i 's/"was": *"[0-9a-f]*"/"was": "%x"/' var/lib/totpd-setup/journal.json`, sha256.Sum256([]byte("half\n"))))
+		h.write("etc/file", "half\n")
+	}, want: "setup-unfinished", remedy: "totpctl setup --undo"},
 	{name: "setup's notes are broken", plant: write("var/lib/totpd-setup/journal.json", "{"), want: "setup-unreadable"},
 }
 
@@ -279,14 +289,23 @@ func (h *host) account(failures int) {
 	}
 }
 
-// journal is one of totpctl setup's about a file that is now as the first word says.
-func (h *host) journal(now string, others ...string) {
-	h.write("etc/file", "text\n")
-	text := fmt.Sprintf(`{"version":1,"records":[{"path":"/etc/file","%s":"%x"`, now, sha256.Sum256([]byte("text\n")))
-	for _, other := range others {
-		text += fmt.Sprintf(`,"%s":"1234"`, other)
+// setUp has a file changed as totpctl setup does it.
+func (h *host) setUp() {
+	h.Helper()
+	before := []byte("one\n")
+	h.write("etc/file", string(before))
+	journal, err := change.Open(h.root)
+	if err != nil {
+		h.Fatal(err)
 	}
-	h.write("var/lib/totpd-setup/journal.json", text+"}]}")
+	defer journal.Close()
+	edits := []change.Edit{{Line: 2, Add: []string{"ours"}}}
+	err = journal.Apply(change.Change{At: h.Now, Files: []change.File{
+		{Path: "/etc/file", Now: before, Base: before, After: []byte("one\nours\n"), Edits: edits},
+	}})
+	if err != nil {
+		h.Fatal(err)
+	}
 }
 
 func TestFaults(t *testing.T) {

@@ -112,6 +112,7 @@ var Kinds = []Kind{
 	{"people-gone", Note, "an account's user is gone from the host"},
 
 	{"setup-unreadable", Warning, "the notes of totpctl setup can't be read"},
+	{"setup-stuck", Warning, "totpctl setup --undo can't take a file back"},
 	{"setup-unfinished", Warning, "totpctl setup was stopped half-way"},
 	{"setup-changed", Note, "a file was changed after totpctl setup"},
 }

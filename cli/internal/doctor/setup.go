@@ -1,73 +1,69 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"os"
+	"path"
+
+	"github.com/totpd/totpd/cli/internal/change"
 )
 
-// setupJournal is where totpctl setup notes what it has changed.
-const setupJournal = "/var/lib/totpd-setup/journal.json"
-
-// change is what the journal knows of a file. The sums are of SHA-256, empty where there was no file.
-type change struct {
-	Path   string `json:"path"`
-	Before string `json:"before"` // what was there
-	After  string `json:"after"`  // what setup made of it
-	Was    string `json:"was"`    // what it was when setup wrote it last
-}
-
-// lookSetup compares what setup has noted with what is there, since --undo goes by its notes.
+// lookSetup compares what totpctl setup has noted with what is there, since --undo goes by its notes.
 func (x *exam) lookSetup() {
-	text, err := os.ReadFile(x.path(setupJournal))
+	notes := path.Join(change.Dir, "journal.json")
+	journal, err := change.Look(cmp.Or(x.Root, "/"))
 	switch {
-	case missing(err):
-		return // setup was never run, or all was taken back
-	case err != nil:
-		x.unseen("setup", "%s is for root to look at", setupJournal)
+	case hidden(err):
+		x.unseen("setup", "what totpctl setup has changed is for root to look at")
 		return
-	}
-	var journal struct {
-		Records []change `json:"records"`
-	}
-	if err := json.Unmarshal(text, &journal); err != nil {
-		x.found("setup-unreadable", setupJournal, "take back by hand what totpctl setup did; its copies are beside the file",
+	case err != nil:
+		x.found("setup-unreadable", notes, "take back by hand what totpctl setup did: its copies are in "+change.Dir,
 			"the notes of totpctl setup can't be read, so --undo can't take anything back: %v", err)
 		return
+	case journal.Empty():
+		return // setup was never run, or all was taken back
 	}
-	for _, c := range journal.Records {
-		x.judgeChange(c)
+	_, stuck := journal.Undo()
+	for _, s := range stuck {
+		x.found("setup-stuck", s.Path, putBack(journal, s.Path), "totpctl setup --undo can't take %s back: %v", s.Path, s.Err)
 	}
-	x.fine("setup", "the files are as totpctl setup left them")
+	for _, r := range journal.Records() {
+		x.judgeRecord(journal, r)
+	}
+	x.fine("setup", "totpctl setup can take back what it changed")
 }
 
-func (x *exam) judgeChange(c change) {
-	now, err := x.sum(c.Path)
-	switch {
-	case err != nil:
-		x.unseen("setup", "%s can't be read: %v", c.Path, cause(err))
-	case now == c.After:
-	case now == c.Was:
-		x.found("setup-unfinished", c.Path, "totpctl setup --undo", "totpctl setup was stopped half-way: %s isn't yet as it should be", c.Path)
-	case now == c.Before:
-		x.found("setup-changed", c.Path, "totpctl setup --undo  # when the rest is to be taken back too",
-			"%s was put back to what it was before totpctl setup", c.Path)
-	default:
-		x.found("setup-changed", c.Path, "totpctl setup --undo --dry-run  # shows what would be taken back of it",
-			"%s was changed after totpctl setup", c.Path)
+// putBack is the command that makes a file what it was before totpctl setup.
+func putBack(journal *change.Journal, file string) string {
+	for _, r := range journal.Records() {
+		if r.Path == file && r.Backup != "" {
+			return "cp " + shell(path.Join(change.Dir, r.Backup)) + " " + shell(file) + "  # what was changed in it since is lost"
+		}
 	}
+	return "rm " + shell(file) + "  # there was none before totpctl setup"
 }
 
-// sum is the SHA-256 of a file, empty where there is none.
-func (x *exam) sum(path string) (string, error) {
-	text, err := os.ReadFile(x.path(path))
-	if missing(err) {
-		return "", nil
-	}
+func (x *exam) judgeRecord(journal *change.Journal, r change.Record) {
+	_, edited, err := journal.Base(r.Path)
 	if err != nil {
-		return "", err
+		return // it is stuck
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:]), nil
+	text, _ := journal.Read(r.Path)
+	now := ""
+	if text != nil {
+		sum := sha256.Sum256(text)
+		now = hex.EncodeToString(sum[:])
+	}
+	switch {
+	case now == r.After:
+	case now == r.Before:
+		x.found("setup-changed", r.Path, "totpctl setup --undo  # when the rest is to be taken back too",
+			"%s is as it was before totpctl setup", r.Path)
+	case now == r.Was:
+		x.found("setup-unfinished", r.Path, "totpctl setup --undo", "totpctl setup was stopped half-way: %s isn't yet as it should be", r.Path)
+	case edited:
+		x.found("setup-changed", r.Path, "totpctl setup --undo --dry-run  # shows what would be taken back",
+			"%s was changed after totpctl setup; --undo takes out its own lines alone", r.Path)
+	}
 }

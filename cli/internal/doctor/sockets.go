@@ -33,23 +33,18 @@ func (x *exam) socketPath(unit, configured, base string) string {
 }
 
 func (x *exam) lookSocket(path, unit string) (heard bool) {
-	restart := "systemctl restart " + unit
-	if unit == socketUnit {
-		// systemd doesn't restart a socket under a service that runs.
-		restart = "systemctl stop totpd.service && systemctl restart totpd.socket && systemctl start totpd.service"
-	}
 	f, err := x.follow(path)
 	switch {
 	case missing(err):
 		if u := x.units[unit]; u == nil || u.Active == "active" { // else judgeUnits tells: one cause, one finding
-			x.found("socket-missing", path, restart, "%s is not there", path)
+			x.found("socket-missing", path, restart(unit), "%s is not there", path)
 		}
 		return false
 	case err != nil:
 		x.unseen("socket", "%s can't be looked at: %v", path, cause(err))
 		return true
 	case f.info.Mode().Type() != fs.ModeSocket:
-		x.found("socket-missing", path, "rm "+shell(path)+" && "+restart, "%s is no socket", path)
+		x.found("socket-missing", path, "rm "+shell(path)+" && "+restart(unit), "%s is no socket", path)
 		return false
 	}
 	x.report.Facts.Sockets = append(x.report.Facts.Sockets, *f)
@@ -58,7 +53,7 @@ func (x *exam) lookSocket(path, unit string) (heard bool) {
 		return true // each connection to it starts a process as root
 	}
 	x.judgeOpenSocket(f)
-	return x.connect(f, restart)
+	return x.connect(f)
 }
 
 // judgeOpenSocket is about login and control: everybody may connect, the daemon asks the kernel who does.
@@ -89,7 +84,7 @@ func (x *exam) judgePasswordSocket(f *File) {
 }
 
 // connect sees whether anybody listens. It hangs up before a word is said.
-func (x *exam) connect(f *File, restart string) (heard bool) {
+func (x *exam) connect(f *File) (heard bool) {
 	conn, err := net.DialTimeout("unix", x.path(f.Path), patience)
 	if err == nil {
 		conn.Close()
@@ -99,7 +94,7 @@ func (x *exam) connect(f *File, restart string) (heard bool) {
 		return true // its mode is told already
 	}
 	if u := x.units[socketUnit]; u == nil || u.Active == "active" {
-		x.found("socket-deaf", f.Path, restart, "nobody listens at %s", f.Path)
+		x.found("socket-deaf", f.Path, restart(socketUnit), "nobody listens at %s", f.Path)
 	}
 	return false
 }

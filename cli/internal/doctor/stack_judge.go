@@ -21,16 +21,13 @@ func (s *stacks) judgeStack(service string, entries []stack.Entry) {
 	}
 	v.bound = true
 	for _, f := range found {
-		if f.Kind != stack.Early || !has(stack.Bypass) && !has(stack.Closed) { // of one cause the worst is told
+		consequence := f.Kind == stack.Early || f.Kind == stack.Mute
+		if !consequence || !has(stack.Bypass) && !has(stack.Closed) { // of one cause the worst is told
 			v.tell(f)
 		}
 	}
 	if v.bound {
 		s.required = append(s.required, service)
-	}
-	if v.bound && !has(stack.Closed) && !letsInWithout(entries) {
-		v.spot("stack-excludes", v.ours, rewrite(entries[v.ours], "a auth required pam_permit.so"),
-			"nobody gets in who has no second factor: nothing says yes when no code is due")
 	}
 }
 
@@ -69,6 +66,9 @@ func (v *verdict) tell(f stack.Finding) {
 		v.spot("stack-exempts", f.Entry, asMeant, "some get in without password and code, by %s", by.Name())
 	case stack.Early:
 		v.early(f.Entry)
+	case stack.Mute:
+		v.spot("stack-excludes", v.ours, rewrite(e, "a auth required pam_permit.so"),
+			"nobody gets in who has no second factor: nothing says yes when no code is due")
 	case stack.Twice:
 		v.spot("stack-twice", f.Entry, drop(by), "a code is asked for twice, and a code works once: the first line is %s", e.Place)
 	}
@@ -101,7 +101,7 @@ func (v *verdict) early(entry int) {
 		v.spot("stack-guess", entry, "let a wrong password end the stack: below the line that checks it: auth requisite pam_deny.so, as in Debian's common-auth",
 			"a code is asked for after a wrong password, too: anybody who knows a name can use up its attempts")
 	case after:
-		v.spot("stack-before-password", entry, v.move(), "the code is asked for before the password: anybody who knows a name can use up its attempts")
+		v.spot("stack-before-password", entry, v.move(v.entries[entry]), "the code is asked for before the password: anybody who knows a name can use up its attempts")
 	case v.service == "sshd":
 		v.alone = true // lookSSHD knows whether a key comes first
 	default:
@@ -109,16 +109,19 @@ func (v *verdict) early(entry int) {
 	}
 }
 
-// require is the command that makes our line required.
+// require is the command that makes our line required. The rest of it stays, for totpctl setup to know it by.
 func require(e stack.Entry) string {
+	if e.Control.Kind == stack.Sufficient || e.Control.Kind == stack.Optional {
+		return rewrite(e, "s/"+e.Control.String()+"/required/I")
+	}
 	words := append([]string{"auth required", e.Module}, e.Args...)
 	return rewrite(e, "s|.*|"+strings.Join(words, " ")+"|")
 }
 
-// move is the command that puts our line below the one that takes the password in, where that is another
+// move is the command that puts a line of ours below the one that takes the password in, where that is another
 // file's: what is in the same file may be jumped over.
-func (v *verdict) move() string {
-	ours, last := v.entries[v.ours], 0
+func (v *verdict) move(ours stack.Entry) string {
+	last := 0
 	for _, e := range v.entries {
 		if e.Sub || e.Role() != stack.Knows {
 			continue
@@ -129,21 +132,4 @@ func (v *verdict) move() string {
 		last = e.Via[0].Line
 	}
 	return fmt.Sprintf("sed -i -e '%da %s' -e '%dd' %s", last, ours.Line, ours.Line.Line, shell(ours.File))
-}
-
-// letsInWithout tells whether somebody with a right password gets in when our module says that no code is
-// due.
-func letsInWithout(entries []stack.Entry) bool {
-	ends, _ := stack.Walk(entries, 0, func(e stack.Entry) []stack.Answer {
-		switch e.Role() {
-		case stack.Code:
-			return []stack.Answer{{Value: "ignore", Facts: stack.Judged}}
-		case stack.Denies:
-			return []stack.Answer{{Value: "auth_err"}}
-		case stack.Permits:
-			return []stack.Answer{{Value: "success"}}
-		}
-		return []stack.Answer{{Value: "success"}, {Value: "ignore"}, {Value: "auth_err"}}
-	})
-	return slices.ContainsFunc(ends, func(e stack.End) bool { return e.Accepted && e.Facts&stack.Judged != 0 })
 }

@@ -8,13 +8,15 @@ import (
 	"github.com/totpd/totpd/cli/internal/stack"
 )
 
-// judgeLine is about the words of a line of ours.
-func (s *stacks) judgeLine(service string, e stack.Entry) {
+// judgeLine is about the words of a line of ours. It returns whether the module takes them.
+func (s *stacks) judgeLine(service string, e stack.Entry) (sound bool) {
 	place := e.Place.String()
+	sound = true
 	for _, arg := range e.Args {
 		if why := badArgument(arg); why != "" {
 			s.spot(service, "stack-argument", place, "man pam_totpd, then mend the line",
 				"the module refuses everybody because of its argument %q: %s", arg, why)
+			sound = false
 			continue
 		}
 		if to, named := strings.CutPrefix(arg, "socket="); named && !s.exists(to) {
@@ -30,7 +32,7 @@ func (s *stacks) judgeLine(service string, e stack.Entry) {
 	if !path.IsAbs(file) {
 		dir := s.moduleDir()
 		if dir == "" {
-			return // where libpam looks is not known
+			return sound // where libpam looks is not known
 		}
 		file = path.Join(dir, file)
 	}
@@ -39,6 +41,7 @@ func (s *stacks) judgeLine(service string, e stack.Entry) {
 			s.lost[file] = append(s.lost[file], at)
 		}
 	}
+	return sound
 }
 
 // rewrite is the command that changes a line by one of sed's.

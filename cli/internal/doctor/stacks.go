@@ -120,10 +120,15 @@ func (s *stacks) look(service string, entries []stack.Entry) {
 	s.report.Facts.Services = append(s.report.Facts.Services, Service{
 		Name: service, Place: entries[first].Place.String(), Line: entries[first].Line.String(),
 	})
+	sound := true
 	for _, e := range entries {
 		if e.Ours() && !e.Sub {
-			s.judgeLine(service, e)
+			sound = s.judgeLine(service, e) && sound
 		}
+	}
+	if !sound { // the module refuses everybody, whatever the stack would make of its answers
+		s.required = append(s.required, service)
+		return
 	}
 	s.judgeStack(service, entries)
 }

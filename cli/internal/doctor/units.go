@@ -161,9 +161,17 @@ func (x *exam) judgeUnit(u *Unit) {
 			"%s is %s: after a reboot it isn't started", u.Name, u.Enabled)
 	}
 	if u.NeedsReload {
-		x.found("unit-changed", u.Name, "systemctl daemon-reload && systemctl restart "+u.Name,
+		x.found("unit-changed", u.Name, "systemctl daemon-reload && "+restart(u.Name),
 			"%s was changed on the disk, and systemd goes by the older one", u.Name)
 	}
+}
+
+// restart is the command for a unit. systemd restarts no socket under a service that has it.
+func restart(unit string) string {
+	if unit == socketUnit {
+		return "systemctl stop totpd.service && systemctl restart totpd.socket && systemctl start totpd.service"
+	}
+	return "systemctl restart " + unit
 }
 
 // reinstall is how the package is put back.
