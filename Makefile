@@ -21,6 +21,7 @@ UNITDIR ?= /usr/lib/systemd/system
 OUT ?= build
 PROGRAMS := $(addprefix $(OUT)/,totpd totpd-password totpctl)
 COMPLETIONS := $(addprefix build/completions/totpctl.,bash zsh fish)
+MANUAL := build/man/totpctl.1
 STAGE := build/stage
 WARNINGS := -Wall -Wextra -Wconversion -Werror
 
@@ -38,7 +39,7 @@ help: ## list the targets
 	@echo "  DESTDIR= and PREFIX= with install"
 
 .PHONY: build
-build: $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) build/NOTICES ## build the module and the three programs into build/
+build: $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) $(MANUAL) build/NOTICES ## build the module and the three programs into build/
 
 -include pam/module.mk
 $(OUT)/pam_totpd.so: | build-needs
@@ -66,6 +67,10 @@ TOTPCTL ?= build/totpctl
 $(COMPLETIONS): build/completions/totpctl.%: $(TOTPCTL)
 	@mkdir -p $(@D)
 	@$(TOTPCTL) completion $* >$@
+# Its date is the commit's, so that the same commit gives the same bytes.
+$(MANUAL): $(TOTPCTL)
+	@mkdir -p $(@D)
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(TOTPCTL) man >$@
 build/demo: FORCE | build-needs
 	@$(GO_BUILD) -o $@ ./packaging/demo
 build/locker: packaging/world/locker/locker.c | build-needs
@@ -108,7 +113,7 @@ bench: build ## compare with the peers, and print the ratios
 # Run 'make build' first, as yourself: then root only copies.
 .PHONY: install
 install: ## install what is built
-	@for f in $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS); do [ -e $$f ] || { echo "$$f is missing: run 'make build' first" >&2; exit 1; }; done
+	@for f in $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) $(MANUAL); do [ -e $$f ] || { echo "$$f is missing: run 'make build' first" >&2; exit 1; }; done
 	install -D -m 0644 $(OUT)/pam_totpd.so $(DESTDIR)$(PAMDIR)/pam_totpd.so
 	install -D -m 0755 -t $(DESTDIR)$(LIBEXECDIR) $(OUT)/totpd $(OUT)/totpd-password packaging/scripts/pam-lines
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/totpctl
@@ -135,7 +140,7 @@ DATADIRS = \
 	/usr/share/authselect/vendor/totpd=packaging/authselect/totpd/* \
 	/etc/apparmor.d=contrib/apparmor/usr.libexec.totpd.totpd \
 	$(foreach n,1 5 8,$(PREFIX)/share/man/man$n=packaging/man/*.$n) \
-	$(PREFIX)/share/man/man1=build/man/*.1 \
+	$(PREFIX)/share/man/man1=$(MANUAL) \
 	$(PREFIX)/share/doc/totpd/examples=packaging/systemd/examples/*.conf \
 	$(foreach f,LICENSE packaging/copyright build/NOTICES,$(PREFIX)/share/doc/totpd=$f)
 # $(call install_data,DIRECTORY,FILES), where there are FILES. Ends with a new line.

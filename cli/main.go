@@ -121,7 +121,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newSetup(c), newDoctor(c), newEvents(c),
-		newVersion(c), newCompletion(c), newTrial(c))
+		newVersion(c), newCompletion(c), newTrial(c), newMan(c))
 	root.SetHelpCommand(newHelp())
 	return root
 }

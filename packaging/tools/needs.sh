@@ -32,6 +32,8 @@ test=(
 	rpm:rpm
 	rpmlint:rpmlint
 	shellcheck:shellcheck
+	mandoc:mandoc
+	man:man-db
 	strace:strace
 	sqlite3:sqlite3
 	systemd-analyze:systemd

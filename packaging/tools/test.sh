@@ -45,6 +45,17 @@ shell() {
 		xargs -d '\n' shellcheck && shellcheck --shell=sh packaging/scripts/rpm/*
 }
 
+# mandoc's warnings, but for pages that aren't on this machine, and for ".Os totpd", without which groff writes
+# "BSD" below each page. Then groff's own, which lintian looks for too.
+man() {
+	local page bad=0
+	for page in packaging/man/*.[1-8] build/man/*.1; do
+		! mandoc -T lint -W style "$page" 2>&1 | grep -vE 'referenced manual not found|outdated mandoc.db|operating system explicitly specified' || bad=1
+		! LC_ALL=C.UTF-8 MANWIDTH=80 command man --warnings -E UTF-8 -Tutf8 -Z -l "$page" 2>&1 >/dev/null | grep . || bad=1
+	done
+	return "$bad"
+}
+
 # The module's C has a rule of its own; the other C files are programs of tests.
 warnings() {
 	make --no-print-directory module-warnings || return 1
@@ -160,6 +171,7 @@ steps=(
 	"vet|go vet"
 	"staticcheck|staticcheck"
 	"shell|shellcheck"
+	"man|manual pages, by mandoc and groff"
 	"warnings|C warnings as errors"
 	"vulnerabilities|govulncheck, where it can be reached"
 	"race|all packages' tests, with the race detector, and the module under libpam"
