@@ -185,7 +185,7 @@ func (f *failure) remedyNotStarted() string {
 		}
 		statement = "DELETE FROM account WHERE user='" + user + "'"
 	}
-	return `if that can't be mended: sqlite3 /var/lib/totpd/totpd.db "` + statement + `", or take pam_totpd.so out of /etc/pam.d`
+	return `if that can't be mended: sqlite3 /var/lib/totpd/totpd.db "` + statement + `"; for everybody, totpctl setup --undo; more in totpd(8), RESCUE`
 }
 
 // name is the user as an argument for root to type.

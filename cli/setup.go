@@ -61,7 +61,7 @@ second login right afterwards. --undo takes everything back.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&s.services, "service", []string{"sshd"}, "the services, as `NAME`,NAME or all")
-	f.StringVar(&s.ssh, "ssh", "", "what ssh asks for: any+code, password+code, ...")
+	f.StringVar(&s.ssh, "ssh", "", "what ssh asks for, as `MODE`: any+code, password+code, ...")
 	f.BoolVarP(&s.dryRun, "dry-run", "n", false, "show and try the changes, and apply nothing")
 	f.BoolVar(&s.undo, "undo", false, "take back what setup has changed")
 	f.BoolVarP(&s.yes, "yes", "y", false, "apply without asking")
