@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// TestRemove removes the package while a line that somebody wrote by hand still names the module: that
-// stops, says where the line is, and every login goes on. Once the line is gone, so is the package, and
-// people log in as before it came. Purging leaves nothing.
+// TestRemove removes the package from a host where it is set up for ssh, and where a line that somebody
+// wrote by hand names the module too. What setup did is taken back; at the other line the removal stops,
+// says where it is, and every login goes on. Once the line is gone, so is the package, and people log in as
+// before it came. Purging leaves nothing.
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	s := boot(t)
@@ -16,11 +17,15 @@ func TestRemove(t *testing.T) {
 	before, files := s.etc(), s.files()
 	s.install()
 	ann.enrol()
+	s.run("totpctl", "setup", "--service=sshd", "--ssh=any+code", "--yes")
 	const line = "auth required pam_totpd.so"
 	s.script("sed -i '/^@include common-auth/a " + line + "' /etc/pam.d/login")
 
 	for _, verb := range []string{"--remove", "--purge"} {
 		said := s.fails("dpkg", verb, "totpd")
+		if !strings.Contains(said, "What totpctl setup had turned on is off now") {
+			t.Errorf("dpkg %s doesn't say what it took back: %s", verb, said)
+		}
 		if !regexp.MustCompile(`/etc/pam\.d/login:\d+: ` + line).MatchString(said) {
 			t.Errorf("dpkg %s doesn't say which line stops it: %s", verb, said)
 		}
@@ -38,6 +43,9 @@ func TestRemove(t *testing.T) {
 	l := ann.login()
 	l.answer(password, ann.Password)
 	l.see(ann.prompt())
+	l = ann.ssh()
+	l.answer(sshPassword, ann.Password)
+	ann.welcomed(l)
 
 	s.run("dpkg", "--purge", "totpd")
 	for path, now := range s.etc() {
@@ -60,7 +68,7 @@ func (s *site) files() map[string]bool {
 	all := map[string]bool{}
 	out := s.script(`find /usr /opt /srv /run /var -xdev \
 		\( -path /run/systemd -o -path /run/user -o -path /run/credentials -o -path /var/log -o -path /var/cache \
-		-o -path /run/agetty.reload -o -path /var/lib/dpkg -o -path /var/lib/systemd \) -prune -o -print`)
+		-o -path /run/agetty.reload -o -path /run/motd.dynamic -o -path /var/lib/dpkg -o -path /var/lib/systemd \) -prune -o -print`)
 	for path := range strings.Lines(out) {
 		all[strings.TrimSpace(path)] = true
 	}
