@@ -1,0 +1,77 @@
+package host
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+)
+
+// finding is one of totpctl doctor's.
+type finding struct{ ID, Severity, Text, Place, Remedy string }
+
+// doctor returns the errors and warnings. That the clock isn't synchronised is left out: a container has
+// the machine's.
+func (s *site) doctor() []finding {
+	s.t.Helper()
+	out := s.script("totpctl doctor --json || [ $? = 1 ]")
+	var report struct{ Findings []finding }
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		s.t.Fatalf("%v: %s", err, out)
+	}
+	return slices.DeleteFunc(report.Findings, func(f finding) bool {
+		return f.Severity == "note" || f.ID == "clock-unsynchronised"
+	})
+}
+
+// TestDoctor plants one fault after the other on a healthy host. Each is found, and typing the remedy
+// mends it; where the remedy is for a person to think about, mend is what the person does.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	s := boot(t)
+	s.install()
+	s.turnOn()
+	ann := s.enrolled("ann")
+	if found := s.doctor(); len(found) != 0 {
+		t.Fatalf("a healthy host: %+v", found)
+	}
+	for _, fault := range []struct{ id, plant, mend string }{
+		{"module-owner", "chmod o+w /usr/lib/*/security/pam_totpd.so", ""},
+		{"stack-before-password", "sed -i -e '/pam_totpd/d' -e '1i auth required pam_totpd.so' /etc/pam.d/login", ""},
+		{"stack-optional", "sed -i 's/required  pam_totpd/optional  pam_totpd/' /etc/pam.d/su", ""},
+		{"stack-argument", "sed -i 's/pam_totpd.so$/& colour=red/' /etc/pam.d/sudo", "sed -i 's/ colour=red//' /etc/pam.d/sudo"},
+		{"stack-totpd", "echo 'auth required pam_totpd.so' >>/etc/pam.d/totpd", ""},
+		{"sshd-kbdint", "sed -i -e 's/^KbdInt.*/KbdInteractiveAuthentication no/' -e /^AuthenticationM/d /etc/ssh/sshd_config.d/00-totpd.conf; systemctl reload ssh", ""},
+		{"sshd-usepam", "sed -i 's/^UsePAM.*/UsePAM no/' /etc/ssh/sshd_config.d/00-totpd.conf; systemctl reload ssh", ""},
+		{"sshd-password", "sed -i 's/^PasswordA.*/PasswordAuthentication yes/' /etc/ssh/sshd_config.d/00-totpd.conf; systemctl reload ssh", ""},
+		{"sshd-stale", "sleep 1; touch /etc/ssh/sshd_config", ""},
+		{"unit-stopped", "systemctl stop totpd.socket totpd.service", ""},
+		{"unit-disabled", "systemctl disable totpd.socket", ""},
+		{"unit-masked", "systemctl mask --now totpd-password.socket", ""},
+		{"socket-mode", "chmod 600 /run/totpd/login.sock", ""},
+		{"config-broken", "echo 'tires = 3' >>/etc/totpd/totpd.toml", "sed -i /tires/d /etc/totpd/totpd.toml; systemctl reload-or-restart totpd"},
+		{"store-open", "chmod 644 /var/lib/totpd/totpd.db", ""},
+		{"key-open", "chmod 644 /var/lib/totpd/totpd.key", ""},
+		{"key-missing", "mv /var/lib/totpd/totpd.key /root", "mv /root/totpd.key /var/lib/totpd"},
+		{"daemon-silent", "systemctl kill --signal=STOP totpd.service", ""},
+	} {
+		s.script(fault.plant)
+		found := s.doctor()
+		i := slices.IndexFunc(found, func(f finding) bool { return f.ID == fault.id })
+		if i < 0 {
+			t.Fatalf("%s isn't found, but %+v", fault.id, found)
+		}
+		t.Logf("%s: %s: %s\nremedy: %s", fault.id, found[i].Place, found[i].Text, found[i].Remedy)
+		mend := found[i].Remedy
+		if fault.mend != "" {
+			mend = fault.mend
+		}
+		s.script(mend)
+		if left := s.doctor(); len(left) != 0 {
+			t.Fatalf("%s isn't mended: %+v", fault.id, left)
+		}
+	}
+	l := ann.ssh()
+	l.answer(password, ann.Password)
+	l.answer(code, ann.code())
+	ann.welcomed(l)
+}
