@@ -149,10 +149,20 @@ func up(name string, debs []string) error {
 	if _, err := find(name); err == nil {
 		return fmt.Errorf("%s is up already; 'testhost down %s' ends it", name, name)
 	}
+	if _, err := host.Base(); err != nil { // which says what it does
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
+	// A file, since whoever reads our standard error waits until everybody has closed it.
+	failure, err := os.CreateTemp("", "testhost.")
+	if err != nil {
+		return err
+	}
+	defer failure.Close()
+	defer os.Remove(failure.Name())
 	said, says, err := os.Pipe()
 	if err != nil {
 		return err
@@ -166,14 +176,17 @@ func up(name string, debs []string) error {
 		args = append(args, full)
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Stdout, cmd.Stderr = says, os.Stderr
+	cmd.Stdout, cmd.Stderr = says, failure
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	_ = says.Close() // the keeper has its own
 	if line, _ := bufio.NewReader(said).ReadString('\n'); strings.TrimSpace(line) != upSaid {
-		return errors.Join(cmd.Wait(), fmt.Errorf("%s did not come up", name))
+		err := cmd.Wait()
+		text, _ := os.ReadFile(failure.Name())
+		_, _ = os.Stderr.Write(text)
+		return errors.Join(err, fmt.Errorf("%s did not come up", name))
 	}
 	fmt.Printf("%s is up. 'testhost down %s' ends it.\n", name, name)
 	return nil
