@@ -2,15 +2,20 @@ package main
 
 import (
 	"encoding/xml"
+	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/config"
+	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
 func readFile(t *testing.T, path string) string {
@@ -67,6 +72,42 @@ func TestManual(t *testing.T) {
 		if !slices.Contains(all(`\bEv (\w+)`, page), name) {
 			t.Errorf("totpd(8) has no word of the environment variable %s", name)
 		}
+	}
+}
+
+// TestSecurityFigures holds the figures of SECURITY.md to the code.
+func TestSecurityFigures(t *testing.T) {
+	text := readFile(t, "../SECURITY.md")
+	want := func(what, figure string) {
+		t.Helper()
+		if !strings.Contains(text, figure) {
+			t.Errorf("SECURITY.md has no %q: %s", figure, what)
+		}
+	}
+	cfg := config.Default()
+	limits := limitsOf(cfg)
+	var waits time.Duration
+	var attempts account.Attempts
+	for now := time.Unix(0, 0); attempts.Failures < limits.Lock; {
+		if v := throttle.Decide(limits, attempts, now); v.Kind == throttle.Wait {
+			waits += v.Until.Sub(now)
+			now = v.Until
+		}
+		attempts = throttle.Failed(limits, attempts, now)
+	}
+	want("all waits until the lock", fmt.Sprintf("= %d,%03d s =", int(waits.Seconds())/1000, int(waits.Seconds())%1000))
+	guess := float64(2*cfg.Code.Skew+1) / math.Pow10(cfg.Code.Digits)
+	odds := func(guesses int) float64 { return 1 - math.Pow(1-guess, float64(guesses)) }
+	want("odds until the lock", fmt.Sprintf("= %.0f in 10,000", 10000*odds(limits.Lock)))
+	want("odds in a year", fmt.Sprintf("= **%.0f %%** in a year", 100*odds((limits.Lock-1)*365)))
+
+	server := readFile(t, "internal/server/login.go") + readFile(t, "internal/server/control.go")
+	gates := regexp.MustCompile(`newGate\(bounds\{all: (\d+), others: (\d+), each: (\d+)\}\)`).FindAllStringSubmatch(server, -1)
+	if len(gates) != 3 {
+		t.Errorf("%d gates, and SECURITY.md has 3", len(gates))
+	}
+	for _, g := range gates {
+		want("a gate", fmt.Sprintf(" | %s | %s | %s |\n", g[1], g[2], g[3]))
 	}
 }
 
