@@ -43,7 +43,7 @@ struct options {
 	const char *socket;
 	int timeout; /* seconds for the daemon's part of each turn */
 	bool debug;
-	bool require_key; /* ask nothing: refuse unless sshd has verified a key */
+	bool with_key; /* no opinion unless sshd has verified a key; what is missing then is the code alone */
 };
 
 /* parse_timeout reads 1 to 30, digits only; anything else is 0. */
@@ -74,8 +74,8 @@ static const char *parse_options(struct options *o, int argc, const char **argv)
 				return arg;
 		} else if (strcmp(arg, "debug") == 0) {
 			o->debug = true;
-		} else if (strcmp(arg, "require_key") == 0) {
-			o->require_key = true;
+		} else if (strcmp(arg, "with_key") == 0) {
+			o->with_key = true;
 		} else {
 			return arg;
 		}
@@ -172,7 +172,7 @@ static int converse(pam_handle_t *pamh, int style, const char *text, char **answ
 
 /* verified_key tells whether sshd has verified a public key of the person's before it came to PAM: it then
  * has a line "publickey ..." in this variable, which it sets anew for each login. Other services that let
- * a variable of this name come from elsewhere don't have the argument require_key. */
+ * a variable of this name come from elsewhere don't have the argument with_key. */
 static bool verified_key(pam_handle_t *pamh)
 {
 	const char *line = pam_getenv(pamh, "SSH_AUTH_INFO_0");
@@ -402,9 +402,8 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 		host_log(LOG_ERR, l->service, "denied: unknown or malformed argument \"%s\" in the PAM configuration; see pam_totpd(8)", unknown);
 		goto out;
 	}
-	if (l->options.require_key) {
-		/* Never success: only the daemon's word is. */
-		rc = verified_key(pamh) ? PAM_IGNORE : PAM_AUTH_ERR;
+	if (l->options.with_key && !verified_key(pamh)) {
+		rc = PAM_IGNORE;
 		goto out;
 	}
 	const char *user = NULL;
@@ -422,6 +421,8 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 	l->d.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0"));
 	make_id(l);
 	rc = run(l);
+	if (rc == PAM_IGNORE && l->options.with_key)
+		rc = PAM_SUCCESS; /* no code is due, so the key was all */
 	if (l->options.debug)
 		host_log(LOG_DEBUG, l->service, "%s after %d questions", outcome_name(rc), l->asks);
 out:
@@ -433,10 +434,14 @@ out:
 	return rc;
 }
 
-/* Nothing to set up or take down: the code was the whole of it. */
+/* Nothing to set up or take down: the code was the whole of it. A line with with_key ends the stack with its
+ * success; here it has no opinion, so that the host's other modules have their turn. */
 EXPORT int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-	(void)pamh, (void)flags, (void)argc, (void)argv;
+	(void)pamh, (void)flags;
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "with_key") == 0)
+			return PAM_IGNORE;
 	return PAM_SUCCESS;
 }
 

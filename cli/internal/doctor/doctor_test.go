@@ -46,7 +46,7 @@ func TestHealthyAfterSetup(t *testing.T) {
 
 // Where a key of sshd's stands for the password, as totpctl setup has it, all is well too.
 func TestHealthyWithKeys(t *testing.T) {
-	const key = "auth [success=2 auth_err=2 ignore=ignore default=die] pam_totpd.so require_key\nauth requisite pam_totpd.so\nauth sufficient pam_permit.so\n"
+	const key = "auth [success=done ignore=ignore default=die] pam_totpd.so with_key\n"
 	for methods, rest := range map[string]string{
 		"publickey,keyboard-interactive keyboard-interactive": "@include common-auth\nauth required pam_totpd.so\n",
 		"publickey,keyboard-interactive":                      "@include common-auth\nauth required pam_totpd.so\n",

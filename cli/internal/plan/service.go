@@ -22,12 +22,10 @@ const (
 	codeLine   = "auth  required  pam_totpd.so"
 	permitLine = "auth  required  pam_permit.so" // where nothing else says yes for those who need no code
 	keyRemark  = "# totpd: a key that sshd has verified stands for the password"
-	keyLine    = "auth  [success=2 auth_err=2 ignore=ignore default=die]  pam_totpd.so require_key"
-	keyCode    = "auth  requisite  pam_totpd.so"
-	keyPermits = "auth  sufficient  pam_permit.so"
+	keyLine    = "auth  [success=done ignore=ignore default=die]  pam_totpd.so with_key"
 )
 
-var keyLines = []string{keyRemark, keyLine, keyCode, keyPermits}
+var keyLines = []string{keyRemark, keyLine}
 
 // addService works out how one service comes to ask for a code, with a key of sshd's for the password where
 // withKey says so. What the plan has already counts as done.
@@ -79,7 +77,7 @@ func (s *serviceEdit) work() *Refusal {
 		return &Refusal{s.path, "none of its modules is known to ask for a password", s.byHand()}
 	}
 	hasCode := slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.Code })
-	hasKey := slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.RequiresKey })
+	hasKey := slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.WithKey })
 	if hasCode && (hasKey || !s.withKey) {
 		return s.already(entries)
 	}

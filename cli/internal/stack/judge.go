@@ -122,8 +122,8 @@ func (j *judge) answers(e Entry) []Answer {
 		return []Answer{{Value: "auth_err"}}
 	case Code:
 		return append(failures(e, Refused, "ignore"), Answer{"success", Judged}, Answer{"ignore", Judged})
-	case RequiresKey:
-		return append(failures(e, 0, "ignore"), Answer{"ignore", Proved})
+	case WithKey:
+		return append(failures(e, Refused, "ignore"), Answer{"success", Proved | Judged}, Answer{"ignore", 0})
 	case Knows, Has:
 		// One whose password was right, but is too old, is known.
 		right := []Answer{{"success", Proved}, {"new_authtok_reqd", Proved}}

@@ -60,7 +60,7 @@ func judged(t *testing.T, text string) string {
 
 func TestJudge(t *testing.T) {
 	const ours = "auth required pam_totpd.so\n"
-	const keyFirst = "auth [success=2 auth_err=2 ignore=ignore default=die] pam_totpd.so require_key\nauth requisite pam_totpd.so\nauth sufficient pam_permit.so\n"
+	const keyFirst = "auth [success=done ignore=ignore default=die] pam_totpd.so with_key\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"Debian", "@include common-auth\n" + ours, ""},
 		{"Debian with sssd", "@include common-sss\n" + ours, ""},
@@ -109,7 +109,7 @@ func TestRoles(t *testing.T) {
 	}
 	for text, want := range map[string]Role{
 		"auth required pam_totpd.so debug":                         Code,
-		"auth required /usr/lib/security/pam_totpd.so require_key": RequiresKey,
+		"auth required /usr/lib/security/pam_totpd.so with_key":    WithKey,
 		"auth required pam_wheel.so group=a trust":                 Trusts,
 		"auth required pam_wheel.so":                               Neutral,
 		"auth sufficient /lib/security/pam_unix.so try_first_pass": Knows,

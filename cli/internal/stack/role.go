@@ -10,22 +10,22 @@ type Role int
 
 // The roles. What isn't known is taken for a module that proves nothing and may answer anything.
 const (
-	Unknown     Role = iota
-	Neutral          // says nothing about who the person is: settings, counters, conditions
-	Permits          // always yes
-	Denies           // always no
-	Knows            // proves who it is by a password
-	Has              // proves it by something else: a token, a fingerprint, a key
-	Trusts           // lets in for what the caller is already: root, a member of wheel
-	Code             // ours
-	RequiresKey      // ours, with the argument require_key: no where sshd has verified no key
+	Unknown Role = iota
+	Neutral      // says nothing about who the person is: settings, counters, conditions
+	Permits      // always yes
+	Denies       // always no
+	Knows        // proves who it is by a password
+	Has          // proves it by something else: a token, a fingerprint, a key
+	Trusts       // lets in for what the caller is already: root, a member of wheel
+	Code         // ours
+	WithKey      // ours, with the argument with_key: asks for a code where sshd has verified a key
 )
 
 // OurName is our module's.
 const OurName = "pam_totpd"
 
-// KeyArgument makes our module refuse unless sshd has verified a key, instead of asking for a code.
-const KeyArgument = "require_key"
+// KeyArgument makes our module have no opinion unless sshd has verified a key.
+const KeyArgument = "with_key"
 
 var roles = map[Role]string{
 	Neutral: `pam_access pam_apparmor pam_canonicalize_user pam_cap pam_cgfs pam_cgroup pam_chroot pam_debug
@@ -60,7 +60,7 @@ var roleOf = func() map[string]Role {
 func (l Line) Role() Role {
 	switch name := l.Name(); {
 	case name == OurName && slices.Contains(l.Args, KeyArgument):
-		return RequiresKey
+		return WithKey
 	case name == OurName:
 		return Code
 	case name == "pam_wheel" && slices.Contains(l.Args, "trust"):

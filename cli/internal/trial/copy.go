@@ -77,13 +77,13 @@ func (c *copier) line(l stack.Line) stack.Line {
 	switch role := l.Role(); {
 	case role == stack.Code && c.purpose == wrongPassword:
 		return with(l, "pam_echo.so", reached)
-	case role == stack.Code || role == stack.RequiresKey:
+	case role == stack.Code || role == stack.WithKey:
 		l.Args = slices.Clone(l.Args)
 		if len(c.module) > 0 {
 			l.Module = c.module[0]
 			l.Args = append(l.Args, c.module[1:]...)
 		}
-		if role == stack.Code && (c.purpose == daemonGone || c.purpose == keyDaemonGone) {
+		if c.purpose == daemonGone || c.purpose == keyDaemonGone {
 			l.Args = slices.DeleteFunc(l.Args, func(arg string) bool {
 				return strings.HasPrefix(arg, "socket=") || strings.HasPrefix(arg, "timeout=")
 			})
