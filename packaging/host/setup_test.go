@@ -19,8 +19,8 @@ func (s *site) lockable() {
 	s.script("printf '@include common-auth\n@include common-account\n' >/etc/pam.d/locker")
 }
 
-// TestSetup is root at a terminal, who looks first, turns the second factor on for every service, and
-// takes it back. Every way into the host asks for a code then, and none does afterwards, to the byte.
+// TestSetup is root at a terminal, who looks first, turns the second factor on for every service, reboots,
+// and takes it back. Every way into the host asks for a code then, and none does afterwards, to the byte.
 func TestSetup(t *testing.T) {
 	t.Parallel()
 	s := boot(t)
@@ -31,12 +31,14 @@ func TestSetup(t *testing.T) {
 	s.run("totpctl", "setup", "--service=all", "--ssh=any+code", "--dry-run")
 	s.unchanged(before)
 
-	root := s.open(s.Terminal("bash", "--norc", "--noediting")...)
-	const prompt = `# ?$`
+	root, prompt := s.root()
 	root.answer(prompt, "totpctl setup --service all --ssh any+code")
 	root.see(`^\+auth.*pam_totpd\.so`)
 	root.answer(`Apply these changes\? \[y/N\] ?$`, "y")
 	root.see(`Keep this root shell open`)
+	kept := s.enrolled("kept")
+	s.must(s.Reboot())
+	kept.goes(ways[0])
 	for _, w := range ways {
 		name := regexp.MustCompile(`\W`).ReplaceAllString(w.name, "")
 		plain.goes(w)
@@ -44,13 +46,20 @@ func TestSetup(t *testing.T) {
 		s.enrolled(name + "2").refused(w)
 	}
 
-	root.answer(prompt, "clear; totpctl setup --undo")
+	root, prompt = s.root()
+	root.answer(prompt, "totpctl setup --undo")
 	root.answer(`Take it back\? \[y/N\] ?$`, "y")
 	root.see(`Taken back: logins are as they were`)
 	s.unchanged(before)
 	l := s.enrolled("eve").ssh()
 	l.see(sshPassword)
 	l.must(l.Press("C-c"))
+}
+
+// root opens a root shell at a terminal of the host, and returns its prompt, too.
+func (s *site) root() (*screen, string) {
+	s.t.Helper()
+	return s.open(s.Terminal("bash", "--norc", "--noediting")...), `# ?$`
 }
 
 // unchanged compares /etc, but for the accounts that the test makes, with what it was.
