@@ -41,7 +41,10 @@ test=(
 	mmdebstrap:mmdebstrap
 	ip:iproute2
 	dbus-daemon:dbus-daemon
+	/usr/share/selinux/devel/Makefile:selinux-policy-dev
+	gawk:gawk
 )
+[ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || test+=(linux.uml:user-mode-linux)
 
 case ${1:-} in
 build) needs=("${build[@]}") ;;

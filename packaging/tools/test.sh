@@ -41,7 +41,7 @@ vet() { go vet ./...; }
 staticcheck() { build/tools/staticcheck ./...; }
 
 shell() {
-	{ git ls-files -co --exclude-standard '*.sh' && printf '%s\n' .ci/run packaging/scripts/pam-lines packaging/scripts/deb/*; } |
+	{ git ls-files -co --exclude-standard '*.sh' && printf '%s\n' .ci/run packaging/scripts/{pam-lines,selinux} packaging/scripts/deb/*; } |
 		xargs -d '\n' shellcheck && shellcheck --shell=sh packaging/scripts/rpm/*
 }
 
@@ -101,6 +101,10 @@ packages() {
 	done
 	return "$failed"
 }
+
+selinux() { packaging/mac/policy.sh && packaging/mac/host.sh selinux build/selinux/debian/totpd.pp; }
+
+apparmor() { packaging/mac/host.sh apparmor; }
 
 demo() { build/demo; }
 
@@ -179,6 +183,8 @@ steps=(
 	"packages|the deb and the rpm: lintian, rpmlint, scripts, versions, the same bytes twice"
 	"e2e|real sshd, login, su and sudo in a throwaway world"
 	"hosts|test hosts: Debian with systemd, from installation to removal"
+	"selinux|the SELinux policy: compiled, asked, and enforced by a kernel of its own"
+	"apparmor|the AppArmor profile, enforced by a kernel of its own"
 	"demo|the demo"
 	"libpam|the demo through libpam alone"
 )
