@@ -115,7 +115,7 @@ bench: build ## compare with the peers, and print the ratios
 install: ## install what is built
 	@for f in $(OUT)/pam_totpd.so $(PROGRAMS) $(COMPLETIONS) $(MANUAL); do [ -e $$f ] || { echo "$$f is missing: run 'make build' first" >&2; exit 1; }; done
 	install -D -m 0644 $(OUT)/pam_totpd.so $(DESTDIR)$(PAMDIR)/pam_totpd.so
-	install -D -m 0755 -t $(DESTDIR)$(LIBEXECDIR) $(OUT)/totpd $(OUT)/totpd-password packaging/scripts/pam-lines
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXECDIR) $(OUT)/totpd $(OUT)/totpd-password packaging/scripts/pam-lines packaging/scripts/selinux
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/totpctl
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS)
 	sed -i 's|=/usr/libexec/totpd/|=$(LIBEXECDIR)/|' $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
@@ -139,6 +139,8 @@ DATADIRS = \
 	/usr/share/pam-configs=packaging/pam-configs/totpd \
 	/usr/share/authselect/vendor/totpd=packaging/authselect/totpd/* \
 	/etc/apparmor.d=contrib/apparmor/usr.libexec.totpd.totpd \
+	/etc/apparmor.d/abstractions/authentication.d=contrib/apparmor/abstractions/totpd \
+	/usr/share/totpd/selinux=contrib/selinux/* \
 	$(foreach n,1 5 8,$(PREFIX)/share/man/man$n=packaging/man/*.$n) \
 	$(PREFIX)/share/man/man1=$(MANUAL) \
 	$(PREFIX)/share/doc/totpd/examples=packaging/systemd/examples/*.conf \
