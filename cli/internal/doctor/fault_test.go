@@ -201,7 +201,7 @@ var faults = []fault{
 	{name: "SELinux without our policy", plant: func(h *host) {
 		h.write("sys/fs/selinux/enforce", "1")
 		h.run("mkdir -p var/lib/selinux/targeted/active/modules/100/base")
-	}, want: "selinux-policy", remedy: "semodule -i"},
+	}, want: "selinux-policy", remedy: "make -C /usr/share/totpd/selinux install"},
 	{name: "SELinux with wrong labels", plant: func(h *host) {
 		h.selinux()
 		h.write("usr/sbin/restorecon", "#!/bin/sh\necho 'Would relabel /var/lib/totpd/totpd.db from system_u:object_r:var_lib_t:s0 to system_u:object_r:totpd_var_lib_t:s0'\n")

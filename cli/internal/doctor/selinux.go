@@ -14,16 +14,6 @@ type SELinux struct {
 	Domain string `json:"domain,omitempty"` // the daemon's context
 }
 
-// policyFile is our policy module as the package has it.
-func (x *exam) policyFile() string {
-	for _, pattern := range []string{"/usr/share/selinux/packages/totpd.pp*", "/usr/share/selinux/packages/*/totpd.pp*"} {
-		if found, _ := filepath.Glob(x.path(pattern)); len(found) > 0 {
-			return "/" + strings.TrimPrefix(strings.TrimPrefix(found[0], x.Root), "/")
-		}
-	}
-	return "totpd.pp"
-}
-
 // lookSELinux looks at the policy, at the labels of our files and at the daemon's domain.
 func (x *exam) lookSELinux() {
 	mode, err := os.ReadFile(x.path("/sys/fs/selinux/enforce"))
@@ -38,7 +28,7 @@ func (x *exam) lookSELinux() {
 	if s.Loaded = x.policyLoaded(); s.Loaded == nil {
 		x.unseen("selinux", "which policy modules are loaded is for root to see")
 	} else if !*s.Loaded {
-		x.found("selinux-policy", "", "semodule -i "+x.policyFile()+" && restorecon -RF "+labelled+" && systemctl restart totpd.socket totpd-password.socket totpd",
+		x.found("selinux-policy", "", "make -C /usr/share/totpd/selinux install && systemctl restart totpd.socket totpd-password.socket totpd  # needs make and selinux-policy-devel (Debian: selinux-policy-dev)",
 			"SELinux is %s and doesn't know totpd: login programs may be kept from the daemon's sockets", s.Mode)
 		return
 	}

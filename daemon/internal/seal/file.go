@@ -19,14 +19,15 @@ const credentialName = "totpd.key"
 // fileSize is that of a key file: the key in hexadecimal and a newline, which may be missing.
 const fileSize = 2*keySize + 1
 
-// Credential returns the path of the key that systemd handed to this process, and whether it did.
+// Credential returns the path of the key that systemd handed to this process, and whether it did. One that
+// can't be looked at is one all the same: another key in its place would leave the store sealed with two.
 func Credential() (path string, ok bool) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
 		return "", false
 	}
 	path = filepath.Join(dir, credentialName)
-	if _, err := os.Lstat(path); err != nil {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", false
 	}
 	return path, true

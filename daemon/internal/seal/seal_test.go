@@ -229,6 +229,12 @@ func TestCredential(t *testing.T) {
 	if path, ok := Credential(); ok {
 		t.Error("a credential that isn't there:", path)
 	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "/dev/null") // ENOTDIR, even for root
+	path, ok := Credential()
+	if _, err := Load(path); !ok || err == nil {
+		t.Error("a credential that can't be looked at:", ok, err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	good := []byte(strings.Repeat("5a", keySize) + "\n")
 	for mode, want := range map[fs.FileMode]bool{0o400: true, 0o440: true, 0o600: true, 0o444: false, 0o460: false} {
 		name := filepath.Join(dir, credentialName)
