@@ -34,15 +34,17 @@ func TestDoctor(t *testing.T) {
 	if found := s.doctor(); len(found) != 0 {
 		t.Fatalf("a healthy host: %+v", found)
 	}
+	// The first file of settings counts: before totpctl setup's comes somebody else's.
+	const first, reload = "printf ", " >/etc/ssh/sshd_config.d/00-a.conf; systemctl reload ssh"
 	for _, fault := range []struct{ id, plant, mend string }{
 		{"module-owner", "chmod o+w /usr/lib/*/security/pam_totpd.so", ""},
-		{"stack-before-password", "sed -i -e '/pam_totpd/d' -e '1i auth required pam_totpd.so' /etc/pam.d/login", ""},
+		{"stack-before-password", "sed -i '1i auth required pam_totpd.so' /etc/pam.d/chsh", ""},
 		{"stack-optional", "sed -i 's/required  pam_totpd/optional  pam_totpd/' /etc/pam.d/su", ""},
 		{"stack-argument", "sed -i 's/pam_totpd.so$/& colour=red/' /etc/pam.d/sudo", "sed -i 's/ colour=red//' /etc/pam.d/sudo"},
 		{"stack-totpd", "echo 'auth required pam_totpd.so' >>/etc/pam.d/totpd", ""},
-		{"sshd-kbdint", "sed -i -e 's/^KbdInt.*/KbdInteractiveAuthentication no/' -e /^AuthenticationM/d /etc/ssh/sshd_config.d/00-totpd.conf; systemctl reload ssh", ""},
-		{"sshd-usepam", "sed -i 's/^UsePAM.*/UsePAM no/' /etc/ssh/sshd_config.d/00-totpd.conf; systemctl reload ssh", ""},
-		{"sshd-password", "sed -i 's/^PasswordA.*/PasswordAuthentication yes/' /etc/ssh/sshd_config.d/00-totpd.conf; systemctl reload ssh", ""},
+		{"sshd-kbdint", first + `'KbdInteractiveAuthentication no\nAuthenticationMethods any\n'` + reload, ""},
+		{"sshd-usepam", first + `'UsePAM no\nAuthenticationMethods any\n'` + reload, ""},
+		{"sshd-password", first + `'PasswordAuthentication yes\nAuthenticationMethods any\n'` + reload, ""},
 		{"sshd-stale", "sleep 1; touch /etc/ssh/sshd_config", ""},
 		{"unit-stopped", "systemctl stop totpd.socket totpd.service", ""},
 		{"unit-disabled", "systemctl disable totpd.socket", ""},
