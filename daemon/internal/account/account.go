@@ -31,6 +31,9 @@ const (
 // UsedMax is how many used steps of each device are remembered. They are dropped oldest use first.
 const UsedMax = 64
 
+// RecentMax is how many uses of each device are kept with the login that they were for.
+const RecentMax = 16
+
 // MarkSize is the length of the mark of a login, in bytes.
 const MarkSize = 32
 
@@ -65,8 +68,15 @@ type Device struct {
 	LastUsed  time.Time `json:"last_used,omitzero"`
 	// Used are the steps (RFC 6238 §4.2) whose code was accepted, in order of use.
 	Used []int64 `json:"used,omitempty"`
-	// UsedBy is the mark of the login that used the last of them, a hash of its id. Empty: it had none.
-	UsedBy []byte `json:"used_by,omitempty"`
+	// Recent are those of the last moments, as far as their logins can be told from others.
+	Recent []Recent `json:"recent,omitempty"`
+}
+
+// Recent is the use of a step by one login.
+type Recent struct {
+	Step int64     `json:"step"`
+	Mark []byte    `json:"mark"` // of MarkSize bytes: a hash of the login's id
+	At   time.Time `json:"at"`
 }
 
 // Pending is an enrolment that no code has confirmed yet.
@@ -138,8 +148,13 @@ func (d Device) Valid() error {
 		return fmt.Errorf("algorithm %q, must be SHA1, SHA256 or SHA512", string(d.Algorithm))
 	case len(d.Used) > UsedMax:
 		return fmt.Errorf("%d used steps, at most %d", len(d.Used), UsedMax)
-	case len(d.UsedBy) != 0 && (len(d.UsedBy) != MarkSize || len(d.Used) == 0):
-		return errors.New("the mark of its last login is broken")
+	case len(d.Recent) > RecentMax:
+		return fmt.Errorf("%d recent uses, at most %d", len(d.Recent), RecentMax)
+	}
+	for _, r := range d.Recent {
+		if len(r.Mark) != MarkSize || r.At.IsZero() || !slices.Contains(d.Used, r.Step) {
+			return errors.New("a recent use is broken")
+		}
 	}
 	for i, s := range d.Used {
 		if slices.Contains(d.Used[:i], s) {

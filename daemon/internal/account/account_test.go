@@ -3,6 +3,7 @@ package account
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestValid(t *testing.T) {
 			d.Digits, d.Period, d.Algorithm = 8, 60, SHA512
 		}, ""},
 		{"all used steps", func(a *Account) { a.Devices[0].Used = steps(UsedMax) }, ""},
-		{"a mark", func(a *Account) { a.Devices[0].Used, a.Devices[0].UsedBy = steps(1), make([]byte, MarkSize) }, ""},
+		{"a mark", func(a *Account) { a.Devices[0].Used, a.Devices[0].Recent = steps(1), recent(MarkSize) }, ""},
 		{"name of any bytes", func(a *Account) { a.User = "../\xff\n" + strings.Repeat("x", UserMax-5) }, ""},
 
 		{"no user", func(a *Account) { a.User = "" }, "a user name has 1 to 256 bytes"},
@@ -51,8 +52,11 @@ func TestValid(t *testing.T) {
 		{"MD5", func(a *Account) { a.Devices[0].Algorithm = "MD5" }, `device 1: algorithm "MD5"`},
 		{"a step twice", func(a *Account) { a.Devices[0].Used = []int64{7, 8, 7} }, "step 7 is listed as used twice"},
 		{"too many steps", func(a *Account) { a.Devices[0].Used = steps(UsedMax + 1) }, "65 used steps"},
-		{"short mark", func(a *Account) { a.Devices[0].Used, a.Devices[0].UsedBy = steps(1), make([]byte, 31) }, "device 1: the mark"},
-		{"mark of no use", func(a *Account) { a.Devices[0].UsedBy = make([]byte, MarkSize) }, "device 1: the mark"},
+		{"short mark", func(a *Account) { a.Devices[0].Used, a.Devices[0].Recent = steps(1), recent(31) }, "device 1: a recent use"},
+		{"many recent uses", func(a *Account) {
+			a.Devices[0].Used, a.Devices[0].Recent = steps(1), slices.Repeat(recent(MarkSize), RecentMax+1)
+		}, "device 1: 17 recent uses"},
+		{"mark of no use", func(a *Account) { a.Devices[0].Recent = recent(MarkSize) }, "device 1: a recent use"},
 		{"an id twice", func(a *Account) { a.Devices = append(a.Devices, device("1", "token")) }, "device 2: its id or name"},
 		{"a name twice", func(a *Account) { a.Devices = append(a.Devices, device("2", "phone")) }, "device 2: its id or name"},
 		{"failures below 0", func(a *Account) { a.Codes.Failures = -1 }, "negative"},
@@ -131,4 +135,8 @@ func TestRecord(t *testing.T) {
 	if out, _ := json.Marshal(Account{User: "bob"}); string(out) != `{"user":"bob"}` {
 		t.Errorf("a user without anything is %s", out)
 	}
+}
+
+func recent(size int) []Recent {
+	return []Recent{{Step: 1, Mark: make([]byte, size), At: time.Unix(1, 0)}}
 }

@@ -51,7 +51,7 @@ func TestRepeatedAfterTheDaemonWasKilled(t *testing.T) {
 		{name: "no id then", caller: root, id: id("a"), restarts: true},
 		{name: "no id now", used: id("a"), caller: root, restarts: true},
 		{name: "another caller", used: id("a"), caller: alice, id: id("a"), restarts: true},
-		{name: "another use since", used: id("a"), caller: root, id: id("a"), restarts: true, between: func(w *world, t *testing.T) {
+		{name: "another login since", used: id("a"), caller: root, id: id("a"), restarts: true, want: wire.Accepted, between: func(w *world, t *testing.T) {
 			w.pass(-30 * time.Second)
 			code := w.code(t)
 			w.pass(30 * time.Second)

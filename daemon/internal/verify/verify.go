@@ -137,32 +137,42 @@ func Allowed(acc account.Account, limits throttle.Limits, now time.Time) (Outcom
 func accepted(acc account.Account, i int, step int64, login Login, now time.Time) account.Account {
 	acc.Devices = slices.Clone(acc.Devices)
 	acc.Devices[i] = Use(acc.Devices[i], step, now)
-	acc.Devices[i].UsedBy = slices.Clone(login.Mark)
+	if len(login.Mark) > 0 {
+		d := &acc.Devices[i]
+		d.Recent = append(d.Recent, account.Recent{Step: step, Mark: slices.Clone(login.Mark), At: d.LastUsed})
+		d.Recent = d.Recent[max(0, len(d.Recent)-account.RecentMax):]
+	}
 	acc.Codes = account.Attempts{}
 	return acc
 }
 
-// usedBy returns the step that the device was used for last, and whether login did so just now, with a
-// daemon before this one.
+// usedBy returns the step that login used just now, with a daemon before this one, and whether it did.
 func usedBy(d account.Device, login Login, now time.Time) (step int64, own bool) {
-	if len(login.Mark) == 0 || len(d.Used) == 0 {
-		return 0, false
+	for _, r := range d.Recent {
+		if isRecent(r, now) && r.At.Before(login.Since) && subtle.ConstantTimeCompare(login.Mark, r.Mark) == 1 {
+			return r.Step, true
+		}
 	}
-	ago := now.Sub(d.LastUsed)
-	own = ago >= 0 && ago <= repeatTime && d.LastUsed.Before(login.Since) &&
-		subtle.ConstantTimeCompare(login.Mark, d.UsedBy) == 1
-	return d.Used[len(d.Used)-1], own
+	return 0, false
 }
 
-// Use returns a copy of the device in which the code of step is used up, by no login. Of more than account.UsedMax
-// used steps the oldest use is forgotten, not the lowest step: after a clock was wrong, the steps of
-// the right time may be the lower ones.
+func isRecent(r account.Recent, now time.Time) bool {
+	ago := now.Sub(r.At)
+	return ago >= 0 && ago <= repeatTime
+}
+
+// Use returns a copy of the device in which the code of step is used up, by no login. Of more than
+// account.UsedMax used steps the oldest use is forgotten, not the lowest step: after a clock was wrong, the
+// steps of the right time may be the lower ones.
 func Use(d account.Device, step int64, now time.Time) account.Device {
 	used := append(slices.Clone(d.Used), step)
 	if n := len(used) - account.UsedMax; n > 0 {
 		used = slices.Delete(used, 0, n)
 	}
-	d.Used, d.UsedBy = used, nil
+	d.Used = used
+	d.Recent = slices.DeleteFunc(slices.Clone(d.Recent), func(r account.Recent) bool {
+		return !isRecent(r, now) || !slices.Contains(used, r.Step)
+	})
 	d.LastUsed = now.Round(0).UTC()
 	return d
 }
