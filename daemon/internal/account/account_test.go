@@ -138,5 +138,5 @@ func TestRecord(t *testing.T) {
 }
 
 func recent(size int) []Recent {
-	return []Recent{{Step: 1, Mark: make([]byte, size), At: time.Unix(1, 0)}}
+	return []Recent{{Step: 0, Mark: make([]byte, size), At: time.Unix(1, 0)}}
 }
