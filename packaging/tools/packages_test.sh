@@ -105,6 +105,6 @@ for names in amd64:x86_64 arm64:aarch64; do
 	rpm_needs "$arch" "$rpm"
 	[ "$arch" != "$(dpkg --print-architecture)" ] || deb_needs "$arch" "$deb"
 done
-lintian --allow-root --fail-on error build/packages/*.deb || fail "lintian has something to say"
+lintian --allow-root --fail-on error,warning build/packages/*.deb || fail "lintian has something to say"
 lint_rpms || fail "rpmlint has something to say"
 exit "$failed"

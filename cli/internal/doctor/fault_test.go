@@ -135,7 +135,7 @@ var faults = []fault{
 		h.run("chmod 0666 run/totpd/*.sock; chmod 0600 run/totpd/password.sock")
 	}, want: "daemon-foreign people-shut-out"},
 	{name: "the daemon's program is gone", plant: run("rm usr/libexec/totpd/totpd"), want: "daemon-absent", remedy: "install totpd again"},
-	{name: "of a deb", plant: run("rm usr/libexec/totpd/totpd; mkdir -p var/lib/dpkg/info; touch var/lib/dpkg/info/totpd.list"), want: "daemon-absent", remedy: "apt-get install --reinstall totpd"},
+	{name: "of a deb", plant: run("rm usr/libexec/totpd/totpd; mkdir -p usr/bin; touch usr/bin/apt-get"), want: "daemon-absent", remedy: "apt-get install --reinstall totpd"},
 
 	{name: "the socket is stopped", plant: func(h *host) {
 		h.stop()

@@ -177,7 +177,7 @@ func restart(unit string) string {
 // reinstall is how the package is put back.
 func (x *exam) reinstall() string {
 	switch {
-	case x.exists("/var/lib/dpkg/info/totpd.list"):
+	case x.exists("/usr/bin/apt-get"):
 		return "apt-get install --reinstall totpd"
 	case x.exists("/usr/bin/dnf"):
 		return "dnf reinstall totpd"
