@@ -84,6 +84,7 @@ world: build build/locker | demo-needs
 	@rm -rf $(STAGE)
 	@$(MAKE) --no-print-directory -s install DESTDIR=$(STAGE) PREFIX=/usr >/dev/null
 	@install -m 0755 build/locker $(STAGE)/usr/libexec/totpd/locker
+	@cp -R contrib/stacks cli/internal/plan/testdata/debian.txtar $(STAGE)/usr/libexec/totpd
 	@if [ "$$(id -u)" = 0 ]; then packaging/world/debs.sh >/dev/null; fi
 
 .PHONY: demo

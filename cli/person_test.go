@@ -83,13 +83,26 @@ func cmdPerson(ts *testscript.TestScript, neg bool, args []string) {
 	s := &session{in: control}
 	go io.Copy(s, control)
 	s.play(ts, args[0], cmd)
-	time.Sleep(20 * time.Millisecond) // the last of what the kernel still holds
-	ts.Check(os.WriteFile(ts.MkAbs("screen"), []byte(s.shown()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("screen"), []byte(s.drained(ts, terminal)), 0o600))
 	now, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
 	ts.Check(err)
 	if now.Lflag&unix.ECHO == 0 {
 		ts.Fatalf("the terminal doesn't echo any more")
 	}
+}
+
+// drained is all that was shown, with what the kernel still held when the program ended.
+func (s *session) drained(ts *testscript.TestScript, terminal io.Writer) string {
+	const last = "\x1e" // no program of ours writes it
+	_, err := io.WriteString(terminal, last)
+	ts.Check(err)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if shown, all := strings.CutSuffix(s.shown(), last); all {
+			return shown
+		}
+	}
+	ts.Fatalf("the terminal doesn't show what is written to it")
+	return ""
 }
 
 // cmdRobot is: robot FILE PROGRAM ARGS... A script writes and reads through pipes. What came is in

@@ -38,7 +38,7 @@ func TestStacks(t *testing.T) {
 // startStack starts an sshd with the files of an example.
 func startStack(t *testing.T, kind, mode, service string) *Server {
 	t.Helper()
-	dir := filepath.Join(here.Top, "contrib/stacks", kind)
+	dir := filepath.Join(stacksDir, kind)
 	stack := authLines(t, filepath.Join(dir, mode, "sshd"))
 	settings := must(os.ReadFile(filepath.Join(dir, mode, "00-totpd.conf")))(t)
 	included := map[string]string{"common-auth": commonAuth(t)}
@@ -56,13 +56,12 @@ func startStack(t *testing.T, kind, mode, service string) *Server {
 // commonAuth is Debian's.
 func commonAuth(t *testing.T) string {
 	t.Helper()
-	const archive = "cli/internal/plan/testdata/debian.txtar"
-	for _, f := range must(txtar.ParseFile(filepath.Join(here.Top, archive)))(t).Files {
+	for _, f := range must(txtar.ParseFile(debianFile))(t).Files {
 		if f.Name == "etc/pam.d/common-auth" {
 			return string(f.Data)
 		}
 	}
-	t.Fatalf("no common-auth in %s", archive)
+	t.Fatalf("no common-auth in %s", debianFile)
 	return ""
 }
 
@@ -134,7 +133,7 @@ func TestStackOfKeysWithoutItsSettings(t *testing.T) {
 	if err := WritePAM("common-auth", commonAuth(t)); err != nil {
 		t.Fatal(err)
 	}
-	stack := authLines(t, filepath.Join(here.Top, "contrib/stacks/debian/key+code/sshd"))
+	stack := authLines(t, filepath.Join(stacksDir, "debian/key+code/sshd"))
 	server := must(here.StartSSHD("sshd-lost", stack+pamRest, ""))(t)
 	enrolled, plain := newPerson(t, "lostenr"), newPlainPerson(t, "lostpla")
 	tryPassword(t, server, enrolled, plain, true)

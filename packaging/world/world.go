@@ -33,6 +33,8 @@ const (
 	Totpctl    = "/usr/bin/totpctl"
 	Totpd      = "/usr/libexec/totpd/totpd"
 	Locker     = "/usr/libexec/totpd/locker" // see locker/locker.c; no part of totpd
+	stacksDir  = "/usr/libexec/totpd/stacks" // contrib/stacks
+	debianFile = "/usr/libexec/totpd/debian.txtar"
 	ConfigFile = "/etc/totpd/totpd.toml"
 	LoginSock  = "/run/totpd/login.sock"
 	CtlSock    = "/run/totpd/control.sock"
