@@ -22,6 +22,7 @@ type setup struct {
 	ssh      string
 	dryRun   bool
 	undo     bool
+	removal  bool // take back only if nothing else needs the module then
 	yes      bool
 
 	root   string // for tests and for trees that are no host yet: "/" is this host
@@ -67,7 +68,8 @@ second login right afterwards. --undo takes everything back.`,
 	f.BoolVarP(&s.yes, "yes", "y", false, "apply without asking")
 	f.StringVar(&s.root, "root", "/", "the host's root directory")
 	f.StringVar(&s.module, "module", "", "where pam_totpd.so is")
-	for _, name := range []string{"root", "module"} {
+	f.BoolVar(&s.removal, "before-removal", false, "with --undo: refuse where other lines name the module")
+	for _, name := range []string{"root", "module", "before-removal"} {
 		if err := f.MarkHidden(name); err != nil {
 			panic(err)
 		}

@@ -28,6 +28,9 @@ func (s *setup) takeBack(ctx context.Context) error {
 	if err := s.addTools(ctx, p); err != nil {
 		p.Refusals = append(p.Refusals, err)
 	}
+	if s.removal {
+		p.Refusals = append(p.Refusals, s.needed(p.Tree(s.host))...)
+	}
 	r := newReport(p)
 	if len(p.Refusals) > 0 {
 		return s.refused(r)
@@ -54,7 +57,9 @@ func (s *setup) takeBack(ctx context.Context) error {
 	}
 	r.Applied = true
 	s.say("\nTaken back: logins are as they were before totpctl setup. Try one before you close this shell.")
-	s.showRemaining()
+	for _, l := range remaining(s.host.Tree) {
+		s.say("%s", fmt.Sprintf("Still there, since totpctl setup didn't put it there: %s: %s", l.Place, l))
+	}
 	return s.report(r)
 }
 
@@ -145,25 +150,46 @@ func (s *setup) sshdWithout(ctx context.Context, p *plan.Plan) trial.Check {
 	return c
 }
 
-// showRemaining names the lines of ours that others put into PAM's files.
-func (s *setup) showRemaining() {
-	names, err := s.host.Tree.Services()
+// remaining are the lines of a tree that name our module, each once.
+func remaining(tree *stack.Tree) []stack.Line {
+	names, err := tree.Services()
 	if err != nil {
-		return
+		return nil
 	}
+	var all []stack.Line
 	seen := map[string]bool{}
 	for _, name := range names {
 		for _, typ := range []stack.Type{stack.Auth, stack.Account, stack.Password, stack.Session} {
-			entries, err := s.host.Tree.Stack(name, typ)
+			entries, err := tree.Stack(name, typ)
 			if err != nil {
 				continue
 			}
 			for _, e := range entries {
 				if at := e.Place.String(); e.Ours() && !seen[at] {
 					seen[at] = true
-					s.say("%s", fmt.Sprintf("Still there, since totpctl setup didn't put it there: %s: %s", at, e.Line))
+					all = append(all, e.Line)
 				}
 			}
 		}
 	}
+	return all
+}
+
+// needed are the lines that would refuse every login once the package is gone. A removal takes those of
+// pam-auth-update out by itself. What authselect will make isn't known before.
+func (s *setup) needed(after *stack.Tree) []*plan.Refusal {
+	if slices.ContainsFunc(s.journal.Tools(), func(tool string) bool { return !strings.HasPrefix(tool, plan.PAMAuthUpdate) }) {
+		return nil
+	}
+	var all []*plan.Refusal
+	for _, l := range remaining(after) {
+		if strings.HasPrefix(l.Place.File, "/etc/pam.d/common-") {
+			continue
+		}
+		all = append(all, &plan.Refusal{
+			Where: l.Place.String(), Why: "it needs pam_totpd.so, and totpctl setup didn't put it there: " + l.String(),
+			Hint: "take the line out, try a login while you keep a root shell open, then remove the package again",
+		})
+	}
+	return all
 }

@@ -67,7 +67,7 @@ make_tree() {
 	printf '127.0.0.1 localhost mac\n' >"$tree/etc/hosts"
 	chroot "$tree" systemd-sysusers >&2
 	for user in ann dora eve fay stan uma; do chroot "$tree" useradd -m -s /bin/bash "$user"; done
-	printf '%s\n' ann:pw-ann dora:pw-dora eve:pw-eve fay:pw-fay uma:pw-uma stan:pw-stan | chroot "$tree" chpasswd
+	printf '%s\n' ann:pw-ann dora:pw-dora eve:pw-eve fay:pw-fay uma:pw-uma stan:pw-stan | chroot "$tree" chpasswd -c SHA512 -s 1000
 	for service in sshd su sudo; do
 		sed -i '/^@include common-auth/a auth required pam_totpd.so' "$tree/etc/pam.d/$service"
 	done
