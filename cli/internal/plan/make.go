@@ -35,7 +35,7 @@ func Make(ctx context.Context, h *Host, want Want) *Plan {
 		}
 		names = ownLined(h)
 	}
-	for _, name := range names {
+	for _, name := range once(h.Tree, names) {
 		withKey := false
 		if name == "sshd" && h.SSHD != nil {
 			p.addSSH(ctx, h, want.SSH)
@@ -52,6 +52,25 @@ func Make(ctx context.Context, h *Host, want Want) *Plan {
 	}
 	p.noteSudo(h)
 	return p
+}
+
+// once are the names without those that are there already, or go with another one that is named: su-l takes
+// in what becomes of su, and comes after it.
+func once(t *stack.Tree, names []string) []string {
+	seen := map[string]bool{}
+	for _, name := range names {
+		for _, member := range family(t, name)[1:] {
+			seen[member] = true
+		}
+	}
+	var all []string
+	for _, name := range names {
+		if !seen[name] {
+			all = append(all, name)
+		}
+		seen[name] = true
+	}
+	return all
 }
 
 // ownLined are the services that --service all has to look at by themselves: sshd, and those with a line of

@@ -304,3 +304,20 @@ func TestVendorDirectory(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// A service that is named twice, or is named and goes with another one, is in the plan once.
+func TestServiceOnce(t *testing.T) {
+	p := makePlan(t, hostOf(t, "debian", nil), "sudo", "sudo-i", "su-l", "su", "su")
+	seen := map[string]int{}
+	for _, s := range p.Services {
+		seen[s.Name]++
+	}
+	for _, f := range p.Files {
+		seen[f.Path]++
+	}
+	for _, want := range []string{"sudo", "sudo-i", "su", "su-l", "/etc/pam.d/sudo", "/etc/pam.d/sudo-i", "/etc/pam.d/su"} {
+		if seen[want] != 1 {
+			t.Errorf("%s is there %d times: %v", want, seen[want], seen)
+		}
+	}
+}
