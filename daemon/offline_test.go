@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/wire"
+	"github.com/totpd/totpd/packaging/testbus"
 )
 
 // helper is a totpd -offline under way, at the other end of conn.
@@ -311,22 +311,11 @@ func TestOfflineIsRootsAlone(t *testing.T) {
 	if err := os.Chmod(w.path("s"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	dialled := make(chan error)
-	go func() { // the kernel takes the credentials of this thread, which ends with its goroutine
-		runtime.LockOSThread()
-		if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); e != 0 {
-			dialled <- e
-			return
-		}
-		c, err := net.Dial("unix", w.path("s"))
-		if err == nil {
-			t.Cleanup(func() { c.Close() })
-		}
-		dialled <- err
-	}()
-	if err := <-dialled; err != nil {
+	stranger, err := testbus.DialAs(65534, w.path("s"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer stranger.Close()
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)

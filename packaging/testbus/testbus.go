@@ -130,10 +130,10 @@ func (b *Bus) Freeze() { b.daemon.Process.Signal(syscall.SIGSTOP) }
 // Thaw ends Freeze.
 func (b *Bus) Thaw() { b.daemon.Process.Signal(syscall.SIGCONT) }
 
-// Join connects to the bus as the user uid, which takes root unless it is oneself. The kernel takes the
-// credentials of the thread that connects; only this one becomes somebody else, and it ends with its
+// DialAs connects to a Unix socket as the user uid, which takes root unless it is oneself. The kernel takes
+// the credentials of the thread that connects; only this one becomes somebody else, and it ends with its
 // goroutine.
-func (b *Bus) Join(uid int) (*dbus.Conn, error) {
+func DialAs(uid int, path string) (net.Conn, error) {
 	type dialled struct {
 		net.Conn
 		error
@@ -147,14 +147,20 @@ func (b *Bus) Join(uid int) (*dbus.Conn, error) {
 				return
 			}
 		}
-		c, err := net.Dial("unix", filepath.Join(b.dir, "bus"))
+		c, err := net.Dial("unix", path)
 		done <- dialled{c, err}
 	}()
 	d := <-done
-	if d.error != nil {
-		return nil, d.error
+	return d.Conn, d.error
+}
+
+// Join connects to the bus as the user uid, as DialAs does.
+func (b *Bus) Join(uid int) (*dbus.Conn, error) {
+	conn, err := DialAs(uid, filepath.Join(b.dir, "bus"))
+	if err != nil {
+		return nil, err
 	}
-	c, err := dbus.NewConn(d.Conn)
+	c, err := dbus.NewConn(conn)
 	if err != nil {
 		return nil, err
 	}

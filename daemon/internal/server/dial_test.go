@@ -5,44 +5,27 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
+
+	"github.com/totpd/totpd/packaging/testbus"
 )
 
 const stranger = 65534
 
-// dialAs connects as the user uid. The kernel takes the credentials of the thread that connects; only
-// this one becomes somebody else, and it ends with its goroutine.
+// dialAs connects as the user uid.
 func dialAs(t *testing.T, uid int, path string) net.Conn {
 	t.Helper()
 	if uid != os.Geteuid() && os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	type dialled struct {
-		net.Conn
-		error
+	conn, err := testbus.DialAs(uid, path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	done := make(chan dialled)
-	go func() {
-		runtime.LockOSThread()
-		if uid != os.Geteuid() {
-			if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0)); e != 0 {
-				done <- dialled{nil, e}
-				return
-			}
-		}
-		conn, err := net.Dial("unix", path)
-		done <- dialled{conn, err}
-	}()
-	d := <-done
-	if d.error != nil {
-		t.Fatal(d.error)
-	}
-	t.Cleanup(func() { d.Conn.Close() })
-	return d.Conn
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // listenAt opens a socket for everybody.
