@@ -1,10 +1,10 @@
 // Package account is the record of one user: the devices that make codes, an enrolment that waits for
-// its confirmation, the codes already used, and the failures so far. It says what makes a record
-// valid. It judges no code, keeps no time and stores nothing.
+// its confirmation, the codes already used, the other ways in, and the failures so far. It says what makes
+// a record valid. It judges no code, keeps no time and stores nothing.
 //
 // Always true of a valid account: a device's secret is sealed, never in the clear; a step of a device
 // is in the list of used steps once at the most; names are unique within the account; the id of a
-// login is not in it, only a hash.
+// login is not in it, only a hash; nor is a recovery code, a bypass code or what makes out a computer.
 package account
 
 import (
@@ -52,6 +52,14 @@ type Account struct {
 	Codes    Attempts `json:"codes,omitzero"`     // wrong codes
 	Password Attempts `json:"passwords,omitzero"` // wrong passwords, asked by totpctl
 
+	Recovery   []Recovery   `json:"recovery,omitempty"`   // the recovery codes that are left
+	Bypass     []Bypass     `json:"bypass,omitempty"`     // temporary codes of the helpdesk's
+	Remembered []Remembered `json:"remembered,omitempty"` // computers from which no code is asked
+	Grace      []Grace      `json:"grace,omitempty"`      // terminal sessions in which none is asked for a moment
+	// MustEnrol says that root has reset the second factor: a code is due where it would be optional, and
+	// the next login enrols.
+	MustEnrol bool `json:"must_enrol,omitempty"`
+
 	// Extra is what a later totpd has added, and this one may pass over: it is kept as it is.
 	Extra map[string]json.RawMessage `json:"extra,omitempty"`
 }
@@ -63,6 +71,7 @@ type Device struct {
 	Digits    int       `json:"digits"` // 6 or 8
 	Period    int       `json:"period"` // seconds: 30 or 60
 	Algorithm Algorithm `json:"algorithm"`
+	Kind      Kind      `json:"kind,omitempty"`
 	Sealed    []byte    `json:"sealed"` // the secret, sealed for this user and this ID
 	Added     time.Time `json:"added"`
 	LastUsed  time.Time `json:"last_used,omitzero"`
@@ -70,6 +79,27 @@ type Device struct {
 	Used []int64 `json:"used,omitempty"`
 	// Recent are those of the last moments, as far as their logins can be told from others.
 	Recent []Recent `json:"recent,omitempty"`
+	// Counter of an event-based device is the next one that its code may have (RFC 4226 §7.2).
+	Counter int64 `json:"counter,omitempty"`
+	// Drift is by how many steps the clock of a time-based device was ahead of ours (behind: negative).
+	Drift int `json:"drift,omitempty"`
+	// Resync is a code outside of the window, whose successor brings the device back into it.
+	Resync *Resync `json:"resync,omitempty"`
+}
+
+// Kind says what a device counts: time or events.
+type Kind string
+
+// The kinds. That of a time-based device is empty, as it was before there was another.
+const (
+	TOTP Kind = ""     // RFC 6238
+	HOTP Kind = "hotp" // RFC 4226
+)
+
+// Resync is a code that was right at another time, or for a later counter.
+type Resync struct {
+	Step int64     `json:"step"`
+	At   time.Time `json:"at"`
 }
 
 // Recent is the use of a step by one login.
@@ -96,7 +126,9 @@ func (a Account) Enrolled() bool { return len(a.Devices) > 0 }
 
 // Empty says whether there is nothing in the account that needs to be kept.
 func (a Account) Empty() bool {
-	return len(a.Devices) == 0 && a.Pending == nil && a.Codes == (Attempts{}) && a.Password == (Attempts{}) && len(a.Extra) == 0
+	return len(a.Devices) == 0 && a.Pending == nil && a.Codes == (Attempts{}) && a.Password == (Attempts{}) &&
+		len(a.Recovery) == 0 && len(a.Bypass) == 0 && len(a.Remembered) == 0 && len(a.Grace) == 0 && !a.MustEnrol &&
+		len(a.Extra) == 0
 }
 
 // Valid returns what is wrong with the account, or nil. It never quotes a secret.
@@ -130,7 +162,7 @@ func (a Account) Valid() error {
 			}
 		}
 	}
-	return nil
+	return a.validWays()
 }
 
 // Valid returns what is wrong with the device, or nil.
@@ -142,7 +174,15 @@ func (d Device) Valid() error {
 		return errors.New("no secret")
 	case d.Digits != 6 && d.Digits != 8:
 		return fmt.Errorf("%d digits, must be 6 or 8", d.Digits)
-	case d.Period != 30 && d.Period != 60:
+	case d.Kind != TOTP && d.Kind != HOTP:
+		return fmt.Errorf("kind %q, must be hotp or nothing", string(d.Kind))
+	case d.Kind == HOTP && (d.Period != 0 || d.Drift != 0 || len(d.Used) > 0 || len(d.Recent) > 0 || d.Counter < 0):
+		return errors.New("a counter with what belongs to a clock, or below 0")
+	case d.Kind == TOTP && d.Counter != 0:
+		return errors.New("a clock with a counter")
+	case d.Resync != nil && (d.Resync.Step < 0 || d.Resync.At.IsZero()):
+		return errors.New("a resynchronisation is broken")
+	case d.Kind == TOTP && d.Period != 30 && d.Period != 60:
 		return fmt.Errorf("a period of %d s, must be 30 or 60", d.Period)
 	case d.Algorithm != SHA1 && d.Algorithm != SHA256 && d.Algorithm != SHA512:
 		return fmt.Errorf("algorithm %q, must be SHA1, SHA256 or SHA512", string(d.Algorithm))

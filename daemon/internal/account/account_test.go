@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -13,6 +14,20 @@ func device(id, name string) Device {
 	return Device{
 		ID: id, Name: name, Digits: 6, Period: 30, Algorithm: SHA1, Sealed: []byte("sealed"),
 		Added: time.Unix(1_700_000_000, 0).UTC(),
+	}
+}
+
+// ways is an account with everything but a device.
+func ways() Account {
+	at := time.Unix(1_700_000_000, 0).UTC()
+	hash := func(b byte) []byte { return bytes.Repeat([]byte{b}, HashSize) }
+	return Account{
+		User:       "alice",
+		Recovery:   []Recovery{{Hash: hash(1)}, {Hash: hash(2), Short: true}},
+		Bypass:     []Bypass{{ID: "1", Hash: hash(1), By: "0", Made: at, Expires: at, Uses: 1}},
+		Remembered: []Remembered{{Hash: hash(1), Name: "192.0.2.1, sshd", Since: at, Expires: at}},
+		Grace:      []Grace{{Hash: hash(1), Expires: at}},
+		MustEnrol:  true,
 	}
 }
 
@@ -63,6 +78,19 @@ func TestValid(t *testing.T) {
 		{"wrong passwords below 0", func(a *Account) { a.Password.Failures = -1 }, "negative"},
 		{"enrolment for ever", func(a *Account) { a.Pending = &Pending{Device: device("2", "x")} }, "pending device: no time"},
 		{"enrolment of nothing", func(a *Account) { a.Pending = &Pending{Expires: expires} }, "pending device: no id"},
+		{"all the ways in", func(a *Account) { *a = ways() }, ""},
+		{"a hash cut off", func(a *Account) { *a = ways(); a.Recovery[0].Hash = a.Recovery[0].Hash[1:] }, "recovery code 1 is broken"},
+		{"a recovery code twice", func(a *Account) { *a = ways(); a.Recovery = append(a.Recovery, a.Recovery[0]) }, "recovery code: one is there twice"},
+		{"21 recovery codes", func(a *Account) { a.Recovery = make([]Recovery, RecoveryMax+1) }, "21 of recovery code, at most 20"},
+		{"a bypass code for ever", func(a *Account) { *a = ways(); a.Bypass[0].Expires = time.Time{} }, "bypass code 1 is broken"},
+		{"a bypass code used up", func(a *Account) { *a = ways(); a.Bypass[0].Uses = 0 }, "bypass code 1 is broken"},
+		{"remembered for ever", func(a *Account) { *a = ways(); a.Remembered[0].Expires = time.Time{} }, "remembered computer 1 is broken"},
+		{"grace for ever", func(a *Account) { *a = ways(); a.Grace[0].Expires = time.Time{} }, "grace 1 is broken"},
+		{"a counter with a period", func(a *Account) { a.Devices[0].Kind = HOTP }, "device 1: a counter with"},
+		{"a clock with a counter", func(a *Account) { a.Devices[0].Counter = 1 }, "device 1: a clock with a counter"},
+		{"a counter", func(a *Account) { a.Devices[0].Kind, a.Devices[0].Period, a.Devices[0].Counter = HOTP, 0, 7 }, ""},
+		{"a kind of its own", func(a *Account) { a.Devices[0].Kind = "motp" }, `device 1: kind "motp"`},
+		{"a resynchronisation at no time", func(a *Account) { a.Devices[0].Resync = &Resync{Step: 1} }, "device 1: a resynchronisation"},
 		{"enrolment with a used id", func(a *Account) { a.Pending = &Pending{device("1", "x"), expires} }, "pending device: its id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,6 +130,11 @@ func TestEmpty(t *testing.T) {
 		"wrong code":     {Codes: Attempts{Failures: 1}},
 		"time of it":     {Codes: Attempts{Last: time.Unix(1, 0)}},
 		"wrong password": {Password: Attempts{Failures: 1}},
+		"recovery":       {Recovery: ways().Recovery},
+		"bypass":         {Bypass: ways().Bypass},
+		"remembered":     {Remembered: ways().Remembered},
+		"grace":          {Grace: ways().Grace},
+		"reset":          {MustEnrol: true},
 		"a later one's":  {Extra: map[string]json.RawMessage{"recovery": []byte("[]")}},
 	} {
 		if a.Empty() || a.Enrolled() != (name == "device") {

@@ -10,6 +10,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/policy"
+	"github.com/totpd/totpd/daemon/internal/source"
 	"github.com/totpd/totpd/daemon/internal/verify"
 )
 
@@ -23,8 +24,7 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	}
 	now := s.clock()
 	due := s.decide(policy.Question{
-		User: d.user, Service: d.open.Service, RHost: d.open.RHost, TTY: d.open.TTY,
-		Enrolled: acc.Enrolled(), Now: now,
+		User: d.user, Service: d.open.Service, Source: source.Of(d.user, d.open.RHost, d.open.RUser), Now: now,
 	})
 	switch {
 	case due.Kind == policy.Exempt:

@@ -182,7 +182,7 @@ func TestBrokenRecordFailsOnlyItsUser(t *testing.T) {
 		"null":                           "null",
 		"another type":                   strings.Replace(string(good), `"digits":6`, `"digits":"6"`, 1),
 		"another number of digits":       strings.Replace(string(good), `"digits":6`, `"digits":5`, 1),
-		"an unknown field":               strings.Replace(string(good), `{`, `{"recovery":[],`, 1),
+		"an unknown field":               strings.Replace(string(good), `{`, `{"later":[],`, 1),
 		"another user's":                 strings.Replace(string(good), `"alice"`, `"zoe"`, 1),
 		"no secret":                      `{"user":"alice","devices":[{"id":"1","name":"n","digits":6,"period":30,"algorithm":"SHA1","sealed":"","added":"2023-11-14T22:13:20Z"}]}`,
 		"a secret that is no base64":     strings.Replace(string(good), `"AAAA`, `"A:::SECRET`, 1),
