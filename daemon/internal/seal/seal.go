@@ -35,6 +35,7 @@ type Key struct {
 
 type derived struct {
 	secrets cipher.AEAD
+	hashes  []byte
 	check   string
 }
 
@@ -48,6 +49,10 @@ func newKey(master []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	hashes, err := hkdf.Key(sha256.New, master, nil, "totpd 1: hash codes", keySize)
+	if err != nil {
+		return nil, err
+	}
 	block, err := aes.NewCipher(secrets)
 	if err != nil {
 		return nil, err
@@ -56,7 +61,7 @@ func newKey(master []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{&derived{secrets: aead, check: hex.EncodeToString(check)}}, nil
+	return &Key{&derived{secrets: aead, hashes: hashes, check: hex.EncodeToString(check)}}, nil
 }
 
 // Check is the key check value: two keys with the same one are the same key. It may be seen by all.
