@@ -147,6 +147,8 @@ type Confirmation struct {
 	// ClockOff is by how many seconds the device's clock is ahead (behind: negative), with CodeClock.
 	ClockOff int      `json:"clock_off,omitempty"`
 	Account  *Account `json:"account,omitempty"` // with Confirmed
+	// RecoveryCodes are shown to the person, once: with Confirmed, when the device is the first one.
+	RecoveryCodes []Secret `json:"recovery_codes,omitempty"`
 }
 
 // SetRequest gives a user a known key, without confirmation.

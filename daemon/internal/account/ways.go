@@ -10,6 +10,14 @@ import (
 // HashSize is the length of a keyed hash in an account, in bytes.
 const HashSize = 32
 
+// What a keyed hash of an account is of. It is part of the hash.
+const (
+	PurposeRecovery = "recovery"
+	PurposeBypass   = "bypass"
+	PurposeComputer = "computer"
+	PurposeGrace    = "grace"
+)
+
 // Limits of the lists of an account. What a list has no room for takes the place of its oldest entry.
 const (
 	RecoveryMax   = 20 // imported ones included

@@ -29,10 +29,11 @@ type Store interface {
 	Delete(ctx context.Context, user string) error
 }
 
-// Key seals and opens secrets.
+// Key seals and opens secrets, and hashes what is only recognised.
 type Key interface {
 	Seal(user, device string, secret []byte) []byte
 	Open(user, device string, sealed []byte) ([]byte, error)
+	Hash(user, purpose, text string) []byte
 }
 
 // Recorder takes the journal line of a decision.
@@ -142,6 +143,7 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 	var first verify.First
 	var after account.Account
 	var late bool
+	codes, hashed := s.newRecoveryCodes(user)
 	err := s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
 		now := s.clock()
 		late = false
@@ -161,8 +163,8 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 		}
 		first = verify.FirstCode(dev, secret, code, s.cfg.Skew, now)
 		if first.Kind == verify.FirstConfirmed {
-			acc.Pending = nil
-			acc.Devices = []account.Device{verify.Use(dev, first.Step, now)}
+			acc = equipped(acc, verify.Use(dev, first.Step, now))
+			acc.Recovery = hashed
 			after = acc
 			return acc, nil
 		}
@@ -176,7 +178,7 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 	case err == nil && first.Kind == verify.FirstConfirmed:
 		r.done(audit.Done, after.Devices[0].Name)
 		described := s.Describe(after)
-		return control.Confirmation{Outcome: control.Confirmed, Account: &described}, nil
+		return control.Confirmation{Outcome: control.Confirmed, Account: &described, RecoveryCodes: codes}, nil
 	}
 	outcome := confirmOutcomes[first.Kind]
 	r.retry("code_" + string(outcome))

@@ -3,6 +3,7 @@ package enrol
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +75,7 @@ func TestFirstCodes(t *testing.T) {
 		{"12345678", control.Confirmation{Outcome: control.CodeFormat}},
 	} {
 		got, err := w.Confirm(ctx, "alice", c.code)
-		if err != nil || got != c.want {
+		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v, %v, want %+v", got, err, c.want)
 		}
 		if event := w.last(); event.Result != audit.Retry || event.Reason != "code_"+string(c.want.Outcome) {
