@@ -13,6 +13,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/bus"
+	"github.com/totpd/totpd/daemon/internal/clock"
 	"github.com/totpd/totpd/daemon/internal/config"
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/login"
@@ -39,7 +40,8 @@ type daemon struct {
 	key      key
 	audit    *audit.Log
 	names    *server.Names
-	bus      *bus.Bus // nil while the daemon can only turn people away
+	bus      *bus.Bus    // nil while the daemon can only turn people away
+	clock    *clock.Host // likewise
 	sockets  sockets
 	parts    atomic.Pointer[parts]
 	logins   *server.Logins
@@ -86,6 +88,7 @@ func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (
 	}
 	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, l)
 	d.audit.Tell(d.bus.Record)
+	d.clock = clock.Watch(d.bus.Property, l)
 	d.build(d.store, k)
 	return d, nil
 }
@@ -116,9 +119,14 @@ func (d *daemon) build(a accounts, k key) {
 // wire makes the parts that a reload replaces.
 func (d *daemon) wire(cfg config.Config) *parts {
 	limits := limitsOf(cfg)
+	var doubt func() string
+	if d.clock != nil {
+		doubt = d.clock.Doubt
+	}
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
+			ClockDoubt: doubt,
 		}, time.Now, d.audit, d.names.Canonical),
 		enrol: enrol.New(d.accounts, d.key, enrol.Config{
 			Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,
@@ -209,6 +217,9 @@ func (d *daemon) stop() error {
 
 func (d *daemon) close() {
 	d.sockets.close()
+	if d.clock != nil {
+		d.clock.Close()
+	}
 	if d.bus != nil {
 		d.bus.Close()
 	}

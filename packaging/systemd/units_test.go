@@ -5,13 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // What systemd-analyze finds open in each unit, in tenths. The units say why each of it is.
 var exposure = map[string]string{
-	"totpd.service":           "10", // the aim; Debian 12 has it at 4
+	"totpd.service":           "10", // the aim; Debian 12 has it at 8
 	"totpd-password@.service": "12", // root, with the PAM modules of the host
 }
 
@@ -85,5 +86,28 @@ func TestUnits(t *testing.T) {
 		if strings.Contains(line, dir) || strings.Contains(line, "totpd") {
 			t.Errorf("%s (%v)", strings.TrimSpace(line), err)
 		}
+	}
+}
+
+// Of what can set a clock, the daemon may call nothing; asking is adjtimex without CAP_SYS_TIME.
+func TestClockIsReadOnly(t *testing.T) {
+	text, err := os.ReadFile("totpd.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes", "PrivateDevices=yes", "DevicePolicy=closed"} {
+		if !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	var filters []string
+	for line := range strings.Lines(string(text)) {
+		if filter, ok := strings.CutPrefix(line, "SystemCallFilter="); ok {
+			filters = append(filters, strings.TrimSpace(filter))
+		}
+	}
+	// In this order: @privileged has all of @clock.
+	if want := []string{"@system-service", "~@privileged @resources", "adjtimex"}; !slices.Equal(filters, want) {
+		t.Errorf("the filters %q, want %q", filters, want)
 	}
 }

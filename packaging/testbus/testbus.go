@@ -1,5 +1,5 @@
 // Package testbus is a system bus for tests: a real dbus-daemon on a socket of its own, with the rules of
-// a real system bus and our policy file, and on it the one thing that is faked: polkit. What real
+// a real system bus and our policy file, and on it what is faked: polkit and timedate1. What real
 // polkit makes of our policy is shown on test hosts.
 package testbus
 
@@ -46,9 +46,10 @@ const config = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
     <allow receive_type="signal"/>
     <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
     <allow send_destination="org.freedesktop.PolicyKit1"/>
+    <allow send_destination="org.freedesktop.timedate1"/>
   </policy>
   <policy user="root"><allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus.Monitoring"/></policy>
-  <policy user="SELF"><allow own="org.freedesktop.PolicyKit1"/></policy>
+  <policy user="SELF"><allow own="org.freedesktop.PolicyKit1"/><allow own="org.freedesktop.timedate1"/></policy>
   <include>DIR/org.totpd.conf</include>
 </busconfig>
 `

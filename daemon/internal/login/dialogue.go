@@ -176,6 +176,7 @@ func (d *Dialogue) broken(err error) Step {
 }
 
 func (d *Dialogue) record(dec decision) {
+	dec = d.doubted(dec)
 	user := d.user
 	if user == "" {
 		user = d.open.User

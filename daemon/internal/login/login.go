@@ -47,6 +47,8 @@ type Config struct {
 	Skew   int    // steps before and after the present one whose code is right
 	Limits throttle.Limits
 	Since  time.Time // when this daemon began: see verify.Login
+	// ClockDoubt returns what is known against the host's clock, at once; nil: nobody knows anything.
+	ClockDoubt func() string
 }
 
 // Caller is the peer of the connection, as the kernel and NSS know it.
