@@ -282,8 +282,8 @@ func TestOfflineWhenAllIsBroken(t *testing.T) {
 		want    string
 	}{
 		{"a later store", func() error {
-			return exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 2").Run()
-		}, "open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 2, and this one knows schema 1: install the later one again, or put back a copy from before it"},
+			return exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 3").Run()
+		}, "open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 3, and this one knows schema 2: install the later one again, or put back a copy from before it"},
 		{"no store", func() error { return os.Remove(w.path("totpd.db")) }, "open store " + w.path("totpd.db") + ": there is none"},
 		{"no directory", func() error {
 			return os.WriteFile(w.path("totpd.toml"), []byte("[store]\npath = \"/nowhere/totpd.db\"\n"), 0o644)

@@ -88,14 +88,14 @@ func TestRescueShell(t *testing.T) {
 func TestLaterStoreIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.start(t).end(t, syscall.SIGTERM)
-	if out, err := exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 2").CombinedOutput(); err != nil {
+	if out, err := exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 3").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	before, err := os.ReadFile(w.path("totpd.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "totpd: open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 2, and this one knows schema 1: " +
+	want := "totpd: open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 3, and this one knows schema 2: " +
 		"install the later one again, or put back a copy from before it\n"
 	if got := w.fails(t); got != want {
 		t.Errorf("%q, want %q", got, want)

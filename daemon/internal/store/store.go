@@ -15,9 +15,9 @@
 //     (a column with a default), values in meta, and in a record below "extra". The older one leaves all
 //     that as it is, so that it is still there after the next upgrade.
 //   - What an older totpd must not pass over raises schemaVersion: it refuses such a database as a whole,
-//     and does not touch it. Whoever raises it also converts older databases when they are opened by a
-//     daemon, in one transaction, after a copy was made beside: PATH.before-VERSION. The way back is that
-//     copy.
+//     and does not touch it. Whoever raises it also converts older databases when they are opened, by a
+//     daemon or beside one, in one transaction, after a copy was made beside: PATH.before-VERSION. The way
+//     back is that copy.
 //
 // Anything else that isn't known makes a record unreadable, for its user alone: with its devices under a
 // name that is spelt wrong, it would look like one of somebody without a second factor.
@@ -106,6 +106,9 @@ func open(path string, beside bool) (_ *Store, err error) {
 	}
 	if beside {
 		s.pragmas = patient
+	}
+	if err = convert(s.path); err != nil {
+		return nil, explain(err)
 	}
 	w, err := openWriter(s.path, s.pragmas)
 	if err != nil {

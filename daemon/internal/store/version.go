@@ -12,16 +12,24 @@ import (
 // program's database is told from a store by it.
 const applicationID = 0x746f7470
 
-// schemaVersion is the user_version of the databases that this code reads and writes.
-const schemaVersion = 1
+// schemaVersion is the user_version of the databases that this code reads and writes:
+//
+//	1  accounts with a device each
+//	2  records with other ways in, and a history of events
+const schemaVersion = 2
+
+// versionOf returns whose database it is, and in which schema.
+func versionOf(db *sql.DB) (id, version int, err error) {
+	if err = db.QueryRow("PRAGMA application_id").Scan(&id); err == nil {
+		err = db.QueryRow("PRAGMA user_version").Scan(&version)
+	}
+	return id, version, err
+}
 
 // checkSchema refuses a database that is not a store, or another version's.
 func checkSchema(db *sql.DB) error {
-	var id, version int
-	if err := db.QueryRow("PRAGMA application_id").Scan(&id); err != nil {
-		return err
-	}
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+	id, version, err := versionOf(db)
+	if err != nil {
 		return err
 	}
 	switch {

@@ -83,7 +83,7 @@ func TestFirstAccountsAreKept(t *testing.T) {
 func TestLaterSchemaIsRefused(t *testing.T) {
 	later := openNew(t)
 	put(t, later, enrolled("alice", "phone"))
-	shell(t, later.path, "PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)")
+	shell(t, later.path, "PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE)")
 	put(t, later, enrolled("bob", "phone")) // only in the log
 	crashed := filepath.Join(t.TempDir(), "totpd.db")
 	files := map[string][]byte{}
@@ -100,7 +100,7 @@ func TestLaterSchemaIsRefused(t *testing.T) {
 	later.Close()
 	for name, open := range map[string]func(string) (*Store, error){"a daemon": Open, "root": OpenBeside} {
 		_, err := open(crashed)
-		wantError(t, err, "open store "+crashed+": a later totpd has written it, in schema 2, and this one knows schema 1: install the later one again, or put back a copy from before it")
+		wantError(t, err, "open store "+crashed+": a later totpd has written it, in schema 3, and this one knows schema 2: install the later one again, or put back a copy from before it")
 		left, err := os.ReadDir(filepath.Dir(crashed))
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +115,7 @@ func TestLaterSchemaIsRefused(t *testing.T) {
 			}
 		}
 	}
-	shell(t, crashed, "PRAGMA user_version = 1") // by the later one, which has its own ways
+	shell(t, crashed, "PRAGMA user_version = 2") // by the later one, which has its own ways
 	if accounts, err := reopen(t, crashed).List(t.Context(), "", 9); err != nil || len(accounts) != 2 {
 		t.Error(accounts, err)
 	}
@@ -125,7 +125,7 @@ func TestLaterSchemaIsRefused(t *testing.T) {
 func TestLaterSchemaInTheLog(t *testing.T) {
 	later := openNew(t)
 	put(t, later, enrolled("alice", "phone"))
-	shell(t, later.path, "PRAGMA user_version = 2")
+	shell(t, later.path, "PRAGMA user_version = 3")
 	crashed := filepath.Join(t.TempDir(), "totpd.db")
 	for _, suffix := range []string{"", "-wal"} {
 		content, err := os.ReadFile(later.path + suffix)
@@ -138,9 +138,9 @@ func TestLaterSchemaInTheLog(t *testing.T) {
 	}
 	for _, open := range []func(string) (*Store, error){Open, OpenBeside} {
 		_, err := open(crashed)
-		wantError(t, err, "in schema 2")
+		wantError(t, err, "in schema 3")
 	}
-	shell(t, crashed, "PRAGMA user_version = 1")
+	shell(t, crashed, "PRAGMA user_version = 2")
 	if _, found := get(t, reopen(t, crashed), "alice"); !found {
 		t.Error("the account is gone")
 	}
@@ -151,7 +151,7 @@ func TestAdditionsOfALaterVersionAreKept(t *testing.T) {
 	s := openNew(t)
 	put(t, s, enrolled("alice", "phone"))
 	const extra = `{"codes":[1,9007199254740993],"remember":{"a":null}}`
-	shell(t, s.path, `CREATE TABLE event (id INTEGER PRIMARY KEY, text TEXT); INSERT INTO event VALUES (1, 'x');
+	shell(t, s.path, `CREATE TABLE later (id INTEGER PRIMARY KEY, text TEXT); INSERT INTO later VALUES (1, 'x');
 		ALTER TABLE account ADD COLUMN note TEXT NOT NULL DEFAULT ''; UPDATE account SET note = 'kept';
 		INSERT INTO meta VALUES ('later', 'value')`)
 	shell(t, s.path, `UPDATE account SET record = json_set(record, '$.extra', json(?))`, extra)
@@ -170,7 +170,7 @@ func TestAdditionsOfALaterVersionAreKept(t *testing.T) {
 		t.Errorf("the record is %s, want %s", got, want)
 	}
 	var got [4]string
-	err = s.read.QueryRow(`SELECT (SELECT text FROM event), (SELECT note FROM account WHERE user = 'alice'),
+	err = s.read.QueryRow(`SELECT (SELECT text FROM later), (SELECT note FROM account WHERE user = 'alice'),
 		(SELECT note FROM account WHERE user = 'bob'), (SELECT value FROM meta WHERE name = 'later')`).Scan(&got[0], &got[1], &got[2], &got[3])
 	if want := [4]string{"x", "kept", "", "value"}; err != nil || got != want {
 		t.Errorf("kept are %q, %v, want %q", got, err, want)
