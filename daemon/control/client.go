@@ -131,14 +131,44 @@ func (c *Client) Confirm(ctx context.Context, r ConfirmRequest) (Confirmation, e
 }
 
 // Set gives a user a known key.
-func (c *Client) Set(ctx context.Context, r SetRequest) (Account, error) {
-	return ask[Account](ctx, c, VerbSet, r)
+func (c *Client) Set(ctx context.Context, r SetRequest) (Confirmation, error) {
+	return ask[Confirmation](ctx, c, VerbSet, r)
 }
 
 // Disable takes a second factor away.
 func (c *Client) Disable(ctx context.Context, r DisableRequest) error {
 	_, err := ask[Nothing](ctx, c, VerbDisable, r)
 	return err
+}
+
+// Rename gives a device another name.
+func (c *Client) Rename(ctx context.Context, r RenameRequest) (Account, error) {
+	return ask[Account](ctx, c, VerbRename, r)
+}
+
+// Remove takes one of several devices away.
+func (c *Client) Remove(ctx context.Context, r RemoveRequest) (Account, error) {
+	return ask[Account](ctx, c, VerbRemove, r)
+}
+
+// NewRecoveryCodes replaces the recovery codes.
+func (c *Client) NewRecoveryCodes(ctx context.Context, r RecoveryCodesRequest) (RecoveryCodes, error) {
+	return ask[RecoveryCodes](ctx, c, VerbRecoveryCodes, r)
+}
+
+// Bypass makes a bypass code.
+func (c *Client) Bypass(ctx context.Context, r BypassRequest) (BypassCode, error) {
+	return ask[BypassCode](ctx, c, VerbBypass, r)
+}
+
+// Revoke ends bypass codes.
+func (c *Client) Revoke(ctx context.Context, r RevokeRequest) (Revoked, error) {
+	return ask[Revoked](ctx, c, VerbRevoke, r)
+}
+
+// Export asks for the keys of a user.
+func (c *Client) Export(ctx context.Context, r ExportRequest) (Export, error) {
+	return ask[Export](ctx, c, VerbExport, r)
 }
 
 // ask posts one request and returns its answer.

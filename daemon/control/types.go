@@ -23,10 +23,17 @@ const (
 	VerbVersion Verb = "version" // Nothing -> Version; anyone
 	VerbStatus  Verb = "status"  // StatusRequest -> Account; own, or root, or polkit's org.totpd.manage.status
 	VerbUsers   Verb = "users"   // UsersRequest -> Users; root, or polkit's org.totpd.manage.users
-	VerbEnrol   Verb = "enrol"   // EnrolRequest -> Enrolment; own
-	VerbConfirm Verb = "confirm" // ConfirmRequest -> Confirmation; own
-	VerbSet     Verb = "set"     // SetRequest -> Account; root, or polkit's org.totpd.manage.enrol
+	VerbEnrol   Verb = "enrol"   // EnrolRequest -> Enrolment; own with password (and code, for one device more), or root, or polkit's org.totpd.manage.enrol
+	VerbConfirm Verb = "confirm" // ConfirmRequest -> Confirmation; likewise
+	VerbSet     Verb = "set"     // SetRequest -> Confirmation; root, or polkit's org.totpd.manage.enrol
 	VerbDisable Verb = "disable" // DisableRequest -> Nothing; own with password and code, or root, or polkit's org.totpd.manage.disable
+
+	VerbRename        Verb = "rename-device"      // RenameRequest -> Account; own, or root, or polkit's org.totpd.manage.devices
+	VerbRemove        Verb = "remove-device"      // RemoveRequest -> Account; own with password and code, or likewise
+	VerbRecoveryCodes Verb = "new-recovery-codes" // RecoveryCodesRequest -> RecoveryCodes; own with password and code, or root
+	VerbBypass        Verb = "bypass"             // BypassRequest -> BypassCode; root, or polkit's org.totpd.manage.bypass
+	VerbRevoke        Verb = "revoke-bypass"      // RevokeRequest -> Revoked; likewise
+	VerbExport        Verb = "export"             // ExportRequest -> Export; root with a code of the user's
 )
 
 // offline are the verbs that need nothing but the store, so that root can use them without a daemon.
@@ -81,6 +88,9 @@ type Account struct {
 	Failures     int       `json:"failures"`               // wrong codes in a row
 	WaitUntil    time.Time `json:"wait_until,omitzero"`    // no code is judged before
 	Locked       bool      `json:"locked"`                 // too many wrong codes in a row: root must help
+	RecoveryLeft int       `json:"recovery_left"`          // recovery codes that weren't used yet
+	Bypass       []Bypass  `json:"bypass,omitempty"`       // bypass codes that are good now
+	Remembered   int       `json:"remembered,omitempty"`   // computers from which no code is asked
 }
 
 // Device is what may be told of a device.
@@ -91,6 +101,16 @@ type Device struct {
 	Algorithm string    `json:"algorithm"`
 	Added     time.Time `json:"added"`
 	LastUsed  time.Time `json:"last_used,omitzero"`
+	Kind      string    `json:"kind,omitempty"` // "hotp": its codes count events, and Period is 0
+}
+
+// Bypass is what may be told of a bypass code.
+type Bypass struct {
+	ID      string    `json:"id"`
+	By      string    `json:"by"` // who made it: a uid
+	Made    time.Time `json:"made"`
+	Expires time.Time `json:"expires"`
+	Uses    int       `json:"uses"` // that are left
 }
 
 // UsersRequest asks for the next page of accounts in order of user name: those after After.
@@ -107,20 +127,31 @@ type Users struct {
 // EnrolRequest starts an enrolment. An enrolment begun earlier and not confirmed is replaced.
 type EnrolRequest struct {
 	User     string `json:"user,omitempty"`
-	Password Secret `json:"password"`
-	Name     string `json:"name,omitempty"` // of the device; empty: "phone"
+	Password Secret `json:"password,omitempty"`
+	Name     string `json:"name,omitempty"` // of the device; empty: "phone", with a number behind it if there is one
+	// Code is of a device that the user has, or a recovery code: whoever has a device adds no other without.
+	Code Secret `json:"code,omitempty"`
+	// What the device is to be like; empty: as the configuration says.
+	Digits    int    `json:"digits,omitempty"`
+	Period    int    `json:"period,omitempty"` // seconds
+	Algorithm string `json:"algorithm,omitempty"`
+	// Unconfirmed is an admin's: the device counts at once, and no first code is waited for.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 // Enrolment is shown to the person, once.
 type Enrolment struct {
-	User    string    `json:"user"`
-	Host    string    `json:"host"`   // the issuer of the label
-	Name    string    `json:"name"`   // of the device
-	URI     Secret    `json:"uri"`    // otpauth://totp/...
-	Secret  Secret    `json:"secret"` // base32, no padding
-	Digits  int       `json:"digits"`
-	Period  int       `json:"period"` // seconds
-	Expires time.Time `json:"expires"`
+	User      string    `json:"user"`
+	Host      string    `json:"host"`   // the issuer of the label
+	Name      string    `json:"name"`   // of the device
+	URI       Secret    `json:"uri"`    // otpauth://totp/...
+	Secret    Secret    `json:"secret"` // base32, no padding
+	Digits    int       `json:"digits"`
+	Period    int       `json:"period"`           // seconds
+	Expires   time.Time `json:"expires,omitzero"` // of a device that waits for its first code
+	Algorithm string    `json:"algorithm"`
+	// RecoveryCodes come with a first device that doesn't wait for a code.
+	RecoveryCodes []Secret `json:"recovery_codes,omitempty"`
 }
 
 // ConfirmRequest ends an enrolment with the first code of the new device.
@@ -154,7 +185,7 @@ type Confirmation struct {
 // SetRequest gives a user a known key, without confirmation.
 type SetRequest struct {
 	User string `json:"user"`
-	URI  Secret `json:"uri"`            // otpauth://totp/...
+	URI  Secret `json:"uri"`            // otpauth://totp/... or otpauth://hotp/...
 	Name string `json:"name,omitempty"` // of the device; empty: "token"
 }
 
@@ -163,6 +194,78 @@ type DisableRequest struct {
 	User     string `json:"user,omitempty"`
 	Password Secret `json:"password,omitempty"`
 	Code     Secret `json:"code,omitempty"`
+}
+
+// RenameRequest gives a device another name.
+type RenameRequest struct {
+	User string `json:"user,omitempty"`
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// RemoveRequest takes one of several devices away. Password and Code are the owner's; an admin needs neither.
+type RemoveRequest struct {
+	User     string `json:"user,omitempty"`
+	Name     string `json:"name"`
+	Password Secret `json:"password,omitempty"`
+	Code     Secret `json:"code,omitempty"`
+}
+
+// RecoveryCodesRequest replaces the recovery codes. Password and Code are the owner's; root needs neither.
+type RecoveryCodesRequest struct {
+	User     string `json:"user,omitempty"`
+	Password Secret `json:"password,omitempty"`
+	Code     Secret `json:"code,omitempty"`
+}
+
+// RecoveryCodes are shown to the person, once.
+type RecoveryCodes struct {
+	User  string   `json:"user"`
+	Codes []Secret `json:"recovery_codes"`
+}
+
+// BypassRequest makes a code that lets the user in without a device.
+type BypassRequest struct {
+	User string `json:"user"`
+	For  int    `json:"for"` // seconds
+	Uses int    `json:"uses"`
+}
+
+// BypassCode is shown to the admin, once.
+type BypassCode struct {
+	User string `json:"user"`
+	Code Secret `json:"code"`
+	Bypass
+}
+
+// RevokeRequest ends a bypass code.
+type RevokeRequest struct {
+	User string `json:"user"`
+	ID   string `json:"id,omitempty"` // empty: all of the user's
+}
+
+// Revoked says how many bypass codes were ended.
+type Revoked struct {
+	User    string `json:"user"`
+	Revoked int    `json:"revoked"`
+}
+
+// ExportRequest asks for the keys of a user. Code is the user's, who consents with it.
+type ExportRequest struct {
+	User string `json:"user"`
+	Code Secret `json:"code"`
+}
+
+// Export is the keys of a user.
+type Export struct {
+	User    string           `json:"user"`
+	Devices []ExportedDevice `json:"devices"`
+}
+
+// ExportedDevice is a device with its key.
+type ExportedDevice struct {
+	Name string `json:"name"`
+	URI  Secret `json:"uri"` // otpauth://...
 }
 
 // ErrorCode says what went wrong; remedies are chosen by it.
@@ -175,7 +278,7 @@ const (
 	ErrNotAllowed      ErrorCode = "not_allowed"      // 403: root only, or another's account; Action, where polkit may allow it
 	ErrAuthenticate    ErrorCode = "authenticate"     // 403: polkit allows it after a password, which nobody was asked for
 	ErrUnknownUser     ErrorCode = "unknown_user"     // 404: no such user on this host
-	ErrAlreadyEnrolled ErrorCode = "already_enrolled" // 409
+	ErrAlreadyEnrolled ErrorCode = "already_enrolled" // 409: adding a device needs a code
 	ErrNotEnrolled     ErrorCode = "not_enrolled"     // 409
 	ErrNoPending       ErrorCode = "no_pending"       // 409: nothing to confirm, or its 10 minutes are over
 	ErrWrongPassword   ErrorCode = "wrong_password"   // 403
@@ -184,6 +287,11 @@ const (
 	ErrLocked          ErrorCode = "locked"           // 429: root must help
 	ErrUnavailable     ErrorCode = "unavailable"      // 503: store or password check don't work; the journal says why
 	ErrNotOffline      ErrorCode = "not_offline"      // 501: no daemon answers, and this needs one
+	ErrNameTaken       ErrorCode = "name_taken"       // 409: another device has that name
+	ErrNoDevice        ErrorCode = "no_device"        // 404: none has that name
+	ErrLastDevice      ErrorCode = "last_device"      // 409: without it there would be no second factor
+	ErrTooMany         ErrorCode = "too_many"         // 409: no room for one more
+	ErrNoBypass        ErrorCode = "no_bypass"        // 404: none has that ID
 )
 
 // Error is the body of every answer that is not 200.

@@ -139,6 +139,9 @@ func (a Account) Valid() error {
 	if a.Codes.Failures < 0 || a.Password.Failures < 0 {
 		return errors.New("negative number of failures")
 	}
+	if n := len(a.Devices); n > DevicesMax {
+		return fmt.Errorf("%d devices, at most %d", n, DevicesMax)
+	}
 	for i, d := range a.Devices {
 		if err := d.Valid(); err != nil {
 			return fmt.Errorf("device %d: %w", i+1, err)

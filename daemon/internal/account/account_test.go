@@ -91,6 +91,12 @@ func TestValid(t *testing.T) {
 		{"a counter", func(a *Account) { a.Devices[0].Kind, a.Devices[0].Period, a.Devices[0].Counter = HOTP, 0, 7 }, ""},
 		{"a kind of its own", func(a *Account) { a.Devices[0].Kind = "motp" }, `device 1: kind "motp"`},
 		{"a resynchronisation at no time", func(a *Account) { a.Devices[0].Resync = &Resync{Step: 1} }, "device 1: a resynchronisation"},
+		{"9 devices", func(a *Account) {
+			for _, id := range "234567890" {
+				a.Devices = append(a.Devices, device(string(id), string(id)))
+			}
+			a.Devices = a.Devices[:DevicesMax+1]
+		}, "9 devices, at most 8"},
 		{"enrolment with a used id", func(a *Account) { a.Pending = &Pending{device("1", "x"), expires} }, "pending device: its id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -172,4 +178,28 @@ func TestRecord(t *testing.T) {
 
 func recent(size int) []Recent {
 	return []Recent{{Step: 0, Mark: make([]byte, size), At: time.Unix(1, 0)}}
+}
+
+func TestCanAnswer(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	bypass := func(expires time.Time, uses int) Account {
+		return Account{User: "alice", Bypass: []Bypass{{Expires: expires, Uses: uses}}}
+	}
+	for name, c := range map[string]struct {
+		acc  Account
+		want bool
+	}{
+		"nothing":                {Account{User: "alice"}, false},
+		"a device":               {Account{Devices: []Device{device("1", "phone")}}, true},
+		"an enrolment":           {Account{Pending: &Pending{Device: device("1", "phone"), Expires: at.Add(1)}}, false},
+		"a bypass code":          {bypass(at.Add(1), 1), true},
+		"one whose time is up":   {bypass(at, 1), false},
+		"one that was used up":   {bypass(at.Add(1), 0), false},
+		"recovery codes alone":   {Account{Recovery: ways().Recovery}, false},
+		"one of several is live": {Account{Bypass: []Bypass{{Expires: at, Uses: 1}, {Expires: at.Add(1), Uses: 1}}}, true},
+	} {
+		if got := c.acc.CanAnswer(at); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,8 +19,10 @@ const (
 	PurposeGrace    = "grace"
 )
 
-// Limits of the lists of an account. What a list has no room for takes the place of its oldest entry.
+// Limits of the lists of an account. What a list of what a login leaves behind (remembered computers, grace)
+// has no room for takes the place of its oldest entry.
 const (
+	DevicesMax    = 8
 	RecoveryMax   = 20 // imported ones included
 	BypassMax     = 8
 	RememberedMax = 32
@@ -42,6 +45,15 @@ type Bypass struct {
 	Made    time.Time `json:"made"`
 	Expires time.Time `json:"expires"`
 	Uses    int       `json:"uses"` // that are left
+}
+
+// Live says whether the code may still be used.
+func (b Bypass) Live(now time.Time) bool { return b.Uses > 0 && now.Before(b.Expires) }
+
+// CanAnswer says whether there is anything that the user can answer with when a code is asked for: a device,
+// or a bypass code.
+func (a Account) CanAnswer(now time.Time) bool {
+	return a.Enrolled() || slices.ContainsFunc(a.Bypass, func(b Bypass) bool { return b.Live(now) })
 }
 
 // Remembered is a computer from which no code is asked until Expires.

@@ -28,6 +28,10 @@ const (
 	Disable   Kind = "disable"   // the second factor taken away
 	Authorize Kind = "authorize" // polkit lets somebody do what else is root's
 	Control   Kind = "control"   // another request of totpctl, that failed
+	Devices   Kind = "devices"   // a device renamed, or one of several removed
+	Recovery  Kind = "recovery"  // new recovery codes
+	Bypass    Kind = "bypass"    // a bypass code made or revoked
+	Export    Kind = "export"    // keys handed out
 )
 
 // Result is the decision.

@@ -22,6 +22,10 @@ var messageIDs = map[Kind]string{
 	Disable:   "3d70c5e8924b4f6aa1be68f20c97d45e",
 	Authorize: "908674de60384d518883b7d465565796",
 	Control:   "0a95302b5a23b102e91ed2607be82fcd",
+	Devices:   "efa70960d7c74c5ca0aca3d04aef7da3",
+	Recovery:  "3d745d22b7cb49cf873394d6fd9dbf8b",
+	Bypass:    "656ff2e9c9ae4670b618a7f371bc6490",
+	Export:    "bdeaac6751594a1c9d4fca208e166d40",
 }
 
 // field is one part of an event under its name on a line and in the journal.

@@ -1,13 +1,18 @@
 // Package enrol gives a user a second factor and takes it away: an enrolment begun by the person and
-// confirmed with a first code, a known key set by root, and the end of both. One code path for the
-// command and, later, for the login. It asks nobody for a password and decides nobody's rights: its
-// caller has done both, and names the user canonically.
+// confirmed with a first code, a known key set by root, and the end of both; the recovery codes that come
+// with the first device, and the bypass codes that an admin makes. One code path for the command and for
+// the login. It asks nobody for a password and decides nobody's rights: its caller has done both, and names
+// the user canonically.
 //
-// Always true: a secret leaves it once, in the Enrolment; it is sealed before it is stored; no error
-// and no journal line holds a secret or a code. Errors are *control.Error.
+// Always true: a secret leaves it once, in the Enrolment, and again only by Export; recovery and bypass
+// codes leave it once; a secret is sealed before it is stored, and of the codes only keyed hashes are; no
+// error and no journal line holds a secret or a code; an account that has a device is changed only with the
+// consent of its owner or by an admin; what makes an account enrolled drops an enrolment that waits, so that
+// one which waits in an enrolled account was consented to. Errors are *control.Error.
 package enrol
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -73,58 +78,89 @@ const pendingFor = 10 * time.Minute
 // secretSize of a new device, in bytes: RFC 4226 §4 R6 recommends 160 bits.
 const secretSize = 20
 
+// Wanted is what a new device is to be like. What is left empty is as the configuration says; an empty
+// name is "phone", with a number behind it where there is one already.
+type Wanted struct {
+	Name      string
+	Digits    int
+	Period    int // seconds
+	Algorithm account.Algorithm
+}
+
 // Start makes a secret and keeps it, sealed, until its first code confirms it or ten minutes are
-// over. An enrolment begun before and not confirmed is replaced. An empty name is "phone".
-func (s *Service) Start(ctx context.Context, user, name string) (control.Enrolment, error) {
+// over. An enrolment begun before and not confirmed is replaced. Who has a device already must consent.
+func (s *Service) Start(ctx context.Context, user string, want Wanted, consent Consent) (control.Enrolment, error) {
 	r := s.report(ctx, audit.Enrol, "enrol", user)
-	dev := account.Device{
-		Digits: s.cfg.Digits, Period: s.cfg.Period, Algorithm: s.cfg.Algorithm,
-	}
-	secret := make([]byte, secretSize)
-	rand.Read(secret) // never fails: crypto/rand
-	now := s.clock()
-	if err := s.equip(&dev, user, name, "phone", secret, now); err != nil {
+	dev, made, err := s.make(user, want)
+	if err != nil {
 		return control.Enrolment{}, r.refuse(err)
 	}
-	uri, err := newURI(s.cfg.Issuer, user, s.cfg.Host, dev, secret)
-	if err != nil {
-		return control.Enrolment{}, r.refuse(badSettings(err))
-	}
-	expires := now.Add(pendingFor).Round(0).UTC()
-	err = s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
-		if acc.Enrolled() {
-			return acc, errAlreadyEnrolled
+	made.Expires = dev.Added.Add(pendingFor)
+	consent.first = true
+	err = s.change(ctx, r, user, consent, func(acc account.Account, _ time.Time) (account.Account, error) {
+		if dev.Name, err = free(acc, want.Name, "phone"); err != nil {
+			return acc, err
 		}
-		acc.Pending = &account.Pending{Device: dev, Expires: expires}
+		if _, err := equipped(acc, dev); err != nil {
+			return acc, err
+		}
+		acc.Pending = &account.Pending{Device: dev, Expires: made.Expires}
 		return acc, nil
 	})
 	if err != nil {
+		return control.Enrolment{}, err
+	}
+	made.Name = dev.Name
+	r.done(audit.Started, dev.Name)
+	return made, nil
+}
+
+// Give makes a device that is the user's at once: whoever is to hand it over sees to it that it arrives.
+func (s *Service) Give(ctx context.Context, user string, want Wanted) (control.Enrolment, error) {
+	r := s.report(ctx, audit.Enrol, "enrol", user)
+	dev, made, err := s.make(user, want)
+	if err != nil {
 		return control.Enrolment{}, r.refuse(err)
 	}
-	r.done(audit.Started, dev.Name)
-	return control.Enrolment{
-		User: user, Host: s.cfg.Issuer, Name: dev.Name,
+	after, codes, err := s.add(ctx, r, user, dev, want.Name, "phone")
+	if err != nil {
+		return control.Enrolment{}, err
+	}
+	made.Name, made.RecoveryCodes = after.Devices[len(after.Devices)-1].Name, codes
+	return made, nil
+}
+
+// make makes a device with its secret, which has no name yet, and what its owner is shown of it.
+func (s *Service) make(user string, want Wanted) (account.Device, control.Enrolment, error) {
+	dev := account.Device{
+		Digits: cmp.Or(want.Digits, s.cfg.Digits), Period: cmp.Or(want.Period, s.cfg.Period),
+		Algorithm: cmp.Or(want.Algorithm, s.cfg.Algorithm),
+	}
+	secret := make([]byte, secretSize)
+	fill(secret)
+	s.equip(&dev, user, secret)
+	if err := dev.Valid(); err != nil && want != (Wanted{Name: want.Name}) {
+		return dev, control.Enrolment{}, &refusal{code: control.ErrBadRequest, reason: "bad_device", message: err.Error()}
+	} else if err != nil {
+		return dev, control.Enrolment{}, badSettings(err)
+	}
+	uri, err := newURI(s.cfg.Issuer, user, s.cfg.Host, dev, secret)
+	if err != nil {
+		return dev, control.Enrolment{}, badSettings(err)
+	}
+	return dev, control.Enrolment{
+		User: user, Host: s.cfg.Issuer,
 		URI: control.Secret(uri), Secret: control.Secret(unpadded.EncodeToString(secret)),
-		Digits: dev.Digits, Period: dev.Period, Expires: expires,
+		Digits: dev.Digits, Period: dev.Period, Algorithm: string(dev.Algorithm),
 	}, nil
 }
 
-// equip gives a device its ID, its name and its sealed secret.
-func (s *Service) equip(dev *account.Device, user, name, otherwise string, secret []byte, now time.Time) error {
-	if name == "" {
-		name = otherwise
-	}
-	if err := account.ValidName(name); err != nil {
-		return &refusal{code: control.ErrBadRequest, reason: "bad_name", message: err.Error()}
-	}
-	dev.Name = name
+// equip gives a device its ID and its sealed secret, and a name until there is a better one.
+func (s *Service) equip(dev *account.Device, user string, secret []byte) {
+	dev.Name = "new"
 	dev.ID = rand.Text()
-	dev.Added = now.Round(0).UTC()
+	dev.Added = s.clock().Round(0).UTC()
 	dev.Sealed = s.key.Seal(user, dev.ID, secret)
-	if err := dev.Valid(); err != nil {
-		return badSettings(err)
-	}
-	return nil
 }
 
 // confirmOutcomes are the words for how a first code was judged.
@@ -144,12 +180,11 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 	var after account.Account
 	var late bool
 	codes, hashed := s.newRecoveryCodes(user)
+	shown := codes
 	err := s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
 		now := s.clock()
-		late = false
+		late, shown = false, codes
 		switch {
-		case acc.Enrolled():
-			return acc, errAlreadyEnrolled
 		case acc.Pending == nil:
 			return acc, errNoPending
 		case !now.Before(acc.Pending.Expires):
@@ -163,8 +198,17 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 		}
 		first = verify.FirstCode(dev, secret, code, s.cfg.Skew, now)
 		if first.Kind == verify.FirstConfirmed {
-			acc = equipped(acc, verify.Use(dev, first.Step, now))
-			acc.Recovery = hashed
+			if dev.Name, err = free(acc, dev.Name, ""); err != nil {
+				return acc, err
+			}
+			kept := hashed
+			if acc.Enrolled() {
+				shown, kept = nil, acc.Recovery
+			}
+			if acc, err = equipped(acc, verify.Use(dev, first.Step, now)); err != nil {
+				return acc, err
+			}
+			acc.Recovery = kept
 			after = acc
 			return acc, nil
 		}
@@ -176,39 +220,56 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 	case late:
 		return control.Confirmation{}, r.refuse(errPendingOver)
 	case err == nil && first.Kind == verify.FirstConfirmed:
-		r.done(audit.Done, after.Devices[0].Name)
-		described := s.Describe(after)
-		return control.Confirmation{Outcome: control.Confirmed, Account: &described, RecoveryCodes: codes}, nil
+		r.done(audit.Done, after.Devices[len(after.Devices)-1].Name)
+		return s.confirmed(after, shown), nil
 	}
 	outcome := confirmOutcomes[first.Kind]
 	r.retry("code_" + string(outcome))
 	return control.Confirmation{Outcome: outcome, ClockOff: int(first.ClockOff / time.Second)}, nil
 }
 
-// Set gives the user the key of an otpauth URI, unconfirmed; a pending enrolment is dropped. An empty
-// name is "token".
-func (s *Service) Set(ctx context.Context, user, uri, name string) (account.Account, error) {
+// confirmed is what is told of an account that has a new device.
+func (s *Service) confirmed(after account.Account, codes []control.Secret) control.Confirmation {
+	described := s.Describe(after)
+	return control.Confirmation{Outcome: control.Confirmed, Account: &described, RecoveryCodes: codes}
+}
+
+// Set gives the user the key of an otpauth URI, unconfirmed. An empty name is "token", with a number
+// behind it where there is one already.
+func (s *Service) Set(ctx context.Context, user, uri, name string) (control.Confirmation, error) {
 	r := s.report(ctx, audit.Enrol, "enrol", user)
 	dev, secret, err := parseURI(uri)
 	if err != nil {
-		return account.Account{}, r.refuse(&refusal{code: control.ErrBadURI, reason: "bad_uri", message: err.Error()})
+		return control.Confirmation{}, r.refuse(&refusal{code: control.ErrBadURI, reason: "bad_uri", message: err.Error()})
 	}
-	if err := s.equip(&dev, user, name, "token", secret, s.clock()); err != nil {
-		return account.Account{}, r.refuse(err)
+	s.equip(&dev, user, secret)
+	if err := dev.Valid(); err != nil {
+		return control.Confirmation{}, r.refuse(badSettings(err))
 	}
-	var after account.Account
-	err = s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
-		if acc.Enrolled() {
-			return acc, errAlreadyEnrolled
+	after, codes, err := s.add(ctx, r, user, dev, name, "token")
+	if err != nil {
+		return control.Confirmation{}, err
+	}
+	return s.confirmed(after, codes), nil
+}
+
+// add gives the user a device that nobody confirms, with recovery codes if it is the first.
+func (s *Service) add(ctx context.Context, r *report, user string, dev account.Device, name, otherwise string) (after account.Account, codes []control.Secret, err error) {
+	made, hashed := s.newRecoveryCodes(user)
+	err = s.change(ctx, r, user, Consent{Admin: true}, func(acc account.Account, _ time.Time) (account.Account, error) {
+		codes = nil
+		if dev.Name, err = free(acc, name, otherwise); err != nil {
+			return acc, err
 		}
-		acc.Pending = nil
-		acc.Devices = []account.Device{dev}
-		after = acc
-		return acc, nil
+		if !acc.Enrolled() {
+			codes, acc.Recovery = made, hashed
+		}
+		after, err = equipped(acc, dev)
+		return after, err
 	})
 	if err != nil {
-		return account.Account{}, r.refuse(err)
+		return account.Account{}, nil, err
 	}
 	r.done(audit.Done, dev.Name)
-	return after, nil
+	return after, codes, nil
 }

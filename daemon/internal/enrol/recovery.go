@@ -1,10 +1,13 @@
 package enrol
 
 import (
+	"context"
 	"crypto/rand"
+	"time"
 
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/recovery"
 )
 
@@ -20,11 +23,20 @@ func (s *Service) newRecoveryCodes(user string) (shown []control.Secret, kept []
 	return shown, kept
 }
 
-// equipped returns a copy of acc with one device more. A new device ends what was granted on the strength
-// of those before: computers and terminals that are not asked for a code. It also ends an enrolment that
-// waits: whoever began it may not have known of this device.
-func equipped(acc account.Account, d account.Device) account.Account {
-	acc.Devices = append(acc.Devices[:len(acc.Devices):len(acc.Devices)], d)
-	acc.Pending, acc.Remembered, acc.Grace, acc.MustEnrol = nil, nil, nil, false
-	return acc
+// NewRecoveryCodes takes the place of the recovery codes that are left with new ones.
+func (s *Service) NewRecoveryCodes(ctx context.Context, user string, consent Consent) (control.RecoveryCodes, error) {
+	r := s.report(ctx, audit.Recovery, "recovery-codes", user)
+	codes, hashed := s.newRecoveryCodes(user)
+	err := s.change(ctx, r, user, consent, func(acc account.Account, _ time.Time) (account.Account, error) {
+		if !acc.Enrolled() {
+			return acc, errNotEnrolled
+		}
+		acc.Recovery = hashed
+		return acc, nil
+	})
+	if err != nil {
+		return control.RecoveryCodes{}, err
+	}
+	r.done(audit.Done, r.event.Device)
+	return control.RecoveryCodes{User: user, Codes: codes}, nil
 }

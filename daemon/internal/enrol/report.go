@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 )
 
@@ -22,8 +23,13 @@ func (r *refusal) Error() string { return r.message }
 
 // The refusals that need no more words.
 var (
-	errAlreadyEnrolled = &refusal{code: control.ErrAlreadyEnrolled, reason: "already_enrolled", message: "already enrolled"}
+	errAlreadyEnrolled = &refusal{code: control.ErrAlreadyEnrolled, reason: "already_enrolled", message: "already enrolled: adding a device needs a code of one, or a recovery code"}
+	errBypassCode      = &refusal{code: control.ErrWrongCode, reason: "bypass_code", message: "a bypass code is for logins: this needs a code of a device, or a recovery code"}
 	errNotEnrolled     = &refusal{code: control.ErrNotEnrolled, reason: "not_enrolled", message: "not enrolled"}
+	errLastDevice      = &refusal{code: control.ErrLastDevice, reason: "last_device", message: "it is the last device"}
+	errTooManyDevices  = &refusal{code: control.ErrTooMany, reason: "too_many", message: fmt.Sprintf("an account has at most %d devices", account.DevicesMax)}
+	errTooManyBypasses = &refusal{code: control.ErrTooMany, reason: "too_many", message: fmt.Sprintf("there are at most %d bypass codes at a time", account.BypassMax)}
+	errNoBypass        = &refusal{code: control.ErrNoBypass, reason: "no_bypass", message: "there is no such bypass code"}
 	errNoPending       = &refusal{code: control.ErrNoPending, reason: "no_pending", message: "no enrolment waits for a code"}
 	errPendingOver     = &refusal{code: control.ErrNoPending, reason: "pending_over", message: "the 10 minutes of this enrolment are over"}
 )

@@ -19,6 +19,9 @@ const (
 	secretMax = 128
 )
 
+// counterMax is the highest counter of an event-based token that is taken. No button is pressed so often.
+const counterMax = 1 << 53
+
 var unpadded = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // newURI is the otpauth URI of a new device, with the label issuer:user@host. It leaves out what
@@ -36,17 +39,22 @@ func newURI(issuer, user, host string, d account.Device, secret []byte) (string,
 	if d.Digits != 6 {
 		q.Set("digits", strconv.Itoa(d.Digits))
 	}
-	if d.Period != 30 {
+	kind := "totp"
+	switch {
+	case d.Kind == account.HOTP:
+		kind = "hotp"
+		q.Set("counter", strconv.FormatInt(d.Counter, 10))
+	case d.Period != 30:
 		q.Set("period", strconv.Itoa(d.Period))
 	}
 	u := url.URL{
-		Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + user + "@" + host,
+		Scheme: "otpauth", Host: kind, Path: "/" + issuer + ":" + user + "@" + host,
 		RawQuery: strings.ReplaceAll(q.Encode(), "+", "%20"), // authenticators read a plus as itself
 	}
 	return u.String(), nil
 }
 
-// parseURI reads an otpauth URI of a time-based key. The device has neither ID nor name nor sealed
+// parseURI reads an otpauth URI, of a time-based key or an event-based one. The device has neither ID nor name nor sealed
 // secret yet. The error says which part is wrong and never quotes the URI: a mistyped secret is most
 // of a secret. Parameters that don't concern the code (issuer, image) are passed over.
 func parseURI(uri string) (d account.Device, secret []byte, err error) {
@@ -55,20 +63,20 @@ func parseURI(uri string) (d account.Device, secret []byte, err error) {
 	}
 	u, err := url.Parse(strings.TrimSpace(uri))
 	if err != nil || u.Scheme != "otpauth" {
-		return d, nil, errors.New("not an otpauth URI: it begins with otpauth://totp/")
+		return d, nil, errors.New("not an otpauth URI: it begins with otpauth://totp/ or otpauth://hotp/")
 	}
-	switch strings.ToLower(u.Host) {
-	case "totp":
-	case "hotp":
-		return d, nil, errors.New("event-based tokens (hotp) are not supported yet, only time-based ones (totp)")
-	default:
-		return d, nil, errors.New("the type of an otpauth URI is totp: otpauth://totp/")
+	kind := strings.ToLower(u.Host)
+	if kind != "totp" && kind != "hotp" {
+		return d, nil, errors.New("the type of an otpauth URI is totp or hotp: otpauth://totp/")
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return d, nil, errors.New("the parameters after the question mark are not well-formed")
 	}
 	d, err = parameters(q)
+	if err == nil && kind == "hotp" {
+		err = count(&d, q)
+	}
 	if err != nil {
 		return account.Device{}, nil, err
 	}
@@ -80,7 +88,7 @@ func parseURI(uri string) (d account.Device, secret []byte, err error) {
 
 // parameters reads digits, period and algorithm, with the defaults of authenticators.
 func parameters(q url.Values) (account.Device, error) {
-	for _, name := range []string{"secret", "digits", "period", "algorithm"} {
+	for _, name := range []string{"secret", "digits", "period", "algorithm", "counter"} {
 		if len(q[name]) > 1 {
 			return account.Device{}, fmt.Errorf("%s is given twice", name)
 		}
@@ -104,6 +112,16 @@ func parameters(q url.Values) (account.Device, error) {
 		}
 	}
 	return d, nil
+}
+
+// count makes the device an event-based one, whose next code has the counter of the URI.
+func count(d *account.Device, q url.Values) error {
+	counter, err := strconv.ParseInt(q.Get("counter"), 10, 64)
+	if err != nil || counter < 0 || counter > counterMax {
+		return errors.New("an event-based token (hotp) needs its counter: counter=0 for a new one")
+	}
+	d.Kind, d.Period, d.Counter = account.HOTP, 0, counter
+	return nil
 }
 
 // parseSecret reads base32 as people pass it on: any case, in groups, padded or not.

@@ -32,9 +32,11 @@ func TestURIs(t *testing.T) {
 		"OTPAUTH://TOTP/?secret=GEZDGNBVGY3TQOJQ":                             sixDigits,
 		base + "GEZDGNBVGY3TQOJQ&digits=8&period=60&algorithm=SHA512":         eightDigits,
 		base + "GEZDGNBVGY3TQOJQ&algorithm=sha-512&period=60&digits=8&lock=x": eightDigits,
+		"otpauth://hotp/a?counter=7&period=30&secret=GEZDGNBVGY3TQOJQ":        {Kind: account.HOTP, Counter: 7, Digits: 6, Algorithm: account.SHA1},
+		"otpauth://totp/a?counter=7&secret=GEZDGNBVGY3TQOJQ":                  sixDigits, // some write it so
 	} {
 		d, secret, err := parseURI(uri)
-		if err != nil || d.Digits != want.Digits || d.Period != want.Period || d.Algorithm != want.Algorithm || !bytes.HasPrefix(secret, []byte("1234567890")) {
+		if err != nil || d.Digits != want.Digits || d.Period != want.Period || d.Algorithm != want.Algorithm || d.Kind != want.Kind || d.Counter != want.Counter || !bytes.HasPrefix(secret, []byte("1234567890")) {
 			t.Errorf("%s: %+v, %q, %v", uri, d, secret, err)
 		}
 	}
@@ -44,35 +46,39 @@ func TestBadURIs(t *testing.T) {
 	w := newWorld(t)
 	const secret = "GEZDGNBVGY3TQOJQ"
 	for uri, want := range map[string]string{
-		"":                               "not an otpauth URI",
-		secret:                           "not an otpauth URI",
-		"https://totp/?secret=" + secret: "not an otpauth URI",
-		"otpauth:totp?secret=" + secret:  "the type",
-		"otpauth://hotp/a?counter=1&secret=" + secret: "not supported yet",
-		"otpauth://motp/a?secret=" + secret:           "the type",
-		"otpauth://totp:80/a?secret=" + secret:        "the type",
-		"otpauth://totp/%zz?secret=" + secret:         "not an otpauth URI",
-		"otpauth://totp/a?secret=%zz" + secret:        "not well-formed",
-		"otpauth://totp/a?x;secret=" + secret:         "not well-formed",
-		"otpauth://totp/a?secret=\x00" + secret:       "not an otpauth URI",
-		"otpauth://totp/a":                            "no secret",
-		base:                                          "no secret",
-		base + secret + "&secret=" + secret:           "secret is given twice",
-		base + secret + "&digits=6&digits=8":          "digits is given twice",
-		base + secret + "&digits=7":                   "digits must be",
-		base + secret + "&digits=six":                 "digits must be",
-		base + secret + "&digits=":                    "digits must be",
-		base + secret + "&period=31":                  "period must be",
-		base + secret + "&period=99999999999999":      "period must be",
-		base + secret + "&algorithm=MD5":              "algorithm must be",
-		base + secret[:15] + "1":                      "not base32",
-		base + secret[:15] + "é":                      "not base32",
-		base + secret[:8] + "=" + secret[8:]:          "not base32",
-		base + secret + "G":                           "not base32", // no number of bytes ends so
-		base + secret + "GF":                          "not base32", // bits that belong to no byte
-		base + "GEZDGNBV":                             "40 bits, at least 80",
-		base + strings.Repeat(secret, 13):             "1040 bits, at most 1024",
-		base + strings.Repeat("A", 3000):              "at most 2048 bytes",
+		"":                                  "not an otpauth URI",
+		secret:                              "not an otpauth URI",
+		"https://totp/?secret=" + secret:    "not an otpauth URI",
+		"otpauth:totp?secret=" + secret:     "the type",
+		"otpauth://hotp/a?secret=" + secret: "needs its counter",
+		"otpauth://hotp/a?counter=-1&secret=" + secret:                  "needs its counter",
+		"otpauth://hotp/a?counter=x&secret=" + secret:                   "needs its counter",
+		"otpauth://hotp/a?counter=9999999999999999999&secret=" + secret: "needs its counter",
+		"otpauth://hotp/a?counter=1&counter=2&secret=" + secret:         "counter is given twice",
+		"otpauth://motp/a?secret=" + secret:                             "the type",
+		"otpauth://totp:80/a?secret=" + secret:                          "the type",
+		"otpauth://totp/%zz?secret=" + secret:                           "not an otpauth URI",
+		"otpauth://totp/a?secret=%zz" + secret:                          "not well-formed",
+		"otpauth://totp/a?x;secret=" + secret:                           "not well-formed",
+		"otpauth://totp/a?secret=\x00" + secret:                         "not an otpauth URI",
+		"otpauth://totp/a":                                              "no secret",
+		base:                                                            "no secret",
+		base + secret + "&secret=" + secret:                             "secret is given twice",
+		base + secret + "&digits=6&digits=8":                            "digits is given twice",
+		base + secret + "&digits=7":                                     "digits must be",
+		base + secret + "&digits=six":                                   "digits must be",
+		base + secret + "&digits=":                                      "digits must be",
+		base + secret + "&period=31":                                    "period must be",
+		base + secret + "&period=99999999999999":                        "period must be",
+		base + secret + "&algorithm=MD5":                                "algorithm must be",
+		base + secret[:15] + "1":                                        "not base32",
+		base + secret[:15] + "é":                                        "not base32",
+		base + secret[:8] + "=" + secret[8:]:                            "not base32",
+		base + secret + "G":                                             "not base32", // no number of bytes ends so
+		base + secret + "GF":                                            "not base32", // bits that belong to no byte
+		base + "GEZDGNBV":                                               "40 bits, at least 80",
+		base + strings.Repeat(secret, 13):                               "1040 bits, at most 1024",
+		base + strings.Repeat("A", 3000):                                "at most 2048 bytes",
 	} {
 		_, err := w.Set(ctx, "alice", uri, "")
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -94,8 +100,9 @@ func TestSet(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.events = nil
-	acc, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8", "")
-	if err != nil || !acc.Enrolled() || acc.Pending != nil || acc.Devices[0].Name != "token" || acc.Devices[0].Digits != 8 {
+	c, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8", "")
+	acc := w.account()
+	if err != nil || c.Outcome != control.Confirmed || len(c.RecoveryCodes) != 10 || !acc.Enrolled() || acc.Pending != nil || acc.Devices[0].Name != "token" || acc.Devices[0].Digits != 8 {
 		t.Fatalf("%+v, %v", acc, err)
 	}
 	if e := w.last(); e.Result != audit.Done || e.Device != "token" {
@@ -119,6 +126,8 @@ func TestNewURI(t *testing.T) {
 			"otpauth://totp/web1:alice@web1?issuer=web1&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"},
 		{"Big Firm: IT & Co", "al+ice", "web1", account.Device{Digits: 8, Period: 60, Algorithm: account.SHA256}, "/Big Firm  IT & Co:al+ice@web1",
 			"otpauth://totp/Big%20Firm%20%20IT%20&%20Co:al+ice@web1?algorithm=SHA256&digits=8&issuer=Big%20Firm%20%20IT%20%26%20Co&period=60&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"},
+		{"web1", "alice", "web1", account.Device{Digits: 6, Kind: account.HOTP, Counter: 42, Algorithm: account.SHA1}, "/web1:alice@web1",
+			"otpauth://hotp/web1:alice@web1?counter=42&issuer=web1&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"},
 	} {
 		uri, err := newURI(c.issuer, c.user, c.host, c.d, secret)
 		if err != nil || uri != c.want {
@@ -131,7 +140,7 @@ func TestNewURI(t *testing.T) {
 		}
 		hash, _ := verify.Hash(c.d.Algorithm)
 		if key.Secret() != "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" || key.Digits() != otp.Digits(c.d.Digits) ||
-			key.Period() != uint64(c.d.Period) || key.Algorithm() != hash || "/"+key.Issuer()+":"+key.AccountName() != c.label {
+			c.d.Kind == account.TOTP && key.Period() != uint64(c.d.Period) || key.Algorithm() != hash || "/"+key.Issuer()+":"+key.AccountName() != c.label {
 			t.Errorf("read back from %s: issuer %q, account %q", uri, key.Issuer(), key.AccountName())
 		}
 	}
@@ -145,7 +154,7 @@ func FuzzURI(f *testing.F) {
 	f.Fuzz(func(t *testing.T, uri string) {
 		d, secret, err := parseURI(uri)
 		if err != nil {
-			if secret != nil || d.Digits != 0 || d.Period != 0 || d.Algorithm != "" {
+			if secret != nil || d.Digits != 0 || d.Period != 0 || d.Algorithm != "" || d.Kind != "" || d.Counter != 0 {
 				t.Fatalf("%v, but not nothing else", err)
 			}
 			return
@@ -158,7 +167,8 @@ func FuzzURI(f *testing.F) {
 			t.Fatal(err)
 		}
 		d2, secret2, err := parseURI(again)
-		if err != nil || !bytes.Equal(secret, secret2) || d2.Digits != d.Digits || d2.Period != d.Period || d2.Algorithm != d.Algorithm {
+		if err != nil || !bytes.Equal(secret, secret2) || d2.Digits != d.Digits || d2.Period != d.Period || d2.Algorithm != d.Algorithm ||
+			d2.Kind != d.Kind || d2.Counter != d.Counter {
 			t.Fatalf("encodes again as something else: %v", err)
 		}
 	})

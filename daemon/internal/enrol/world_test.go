@@ -93,7 +93,7 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) start() control.Enrolment {
 	w.t.Helper()
-	e, err := w.Start(ctx, "alice", "")
+	e, err := w.Start(ctx, "alice", Wanted{}, Consent{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -107,7 +107,9 @@ func (w *world) code(e control.Enrolment, off time.Duration) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	code, err := totp.GenerateCode(key.Secret(), w.now.Add(off))
+	code, err := totp.GenerateCodeCustom(key.Secret(), w.now.Add(off), totp.ValidateOpts{
+		Period: uint(key.Period()), Digits: key.Digits(), Algorithm: key.Algorithm(),
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func (c *call) judge(answer bus.Answer, err error) error {
 // notAdmin refuses what is for admins.
 func (c *call) notAdmin(andPolkit, detail string) error {
 	message := "only root may do this"
-	if c.user != "" && c.verb != control.VerbSet {
+	if c.who.mine() {
 		message = "not your own account"
 	}
 	return c.refuseDetail(control.ErrNotAllowed, message+andPolkit, detail)

@@ -114,7 +114,14 @@ func TestAdminsByPolkit(t *testing.T) {
 		{control.VerbStatus, control.StatusRequest{User: "games"}, "status", "games", ""},
 		{control.VerbStatus, control.StatusRequest{User: "no-such-user"}, "status", "no-such-user", control.ErrUnknownUser},
 		{control.VerbSet, control.SetRequest{User: "games", URI: tokenURI}, "enrol", "games", ""},
-		{control.VerbSet, control.SetRequest{User: "games", URI: tokenURI}, "enrol", "games", control.ErrAlreadyEnrolled},
+		{control.VerbSet, control.SetRequest{User: "games", URI: tokenURI, Name: "token"}, "enrol", "games", control.ErrNameTaken},
+		{control.VerbEnrol, control.EnrolRequest{User: "games"}, "enrol", "games", ""},
+		{control.VerbConfirm, control.ConfirmRequest{User: "games", Code: "12345"}, "enrol", "games", ""},
+		{control.VerbEnrol, control.EnrolRequest{User: "games", Unconfirmed: true}, "enrol", "games", ""},
+		{control.VerbRename, control.RenameRequest{User: "games", From: "phone", To: "old phone"}, "devices", "games", ""},
+		{control.VerbRemove, control.RemoveRequest{User: "games", Name: "old phone"}, "devices", "games", ""},
+		{control.VerbBypass, control.BypassRequest{User: "games", For: 3600, Uses: 1}, "bypass", "games", ""},
+		{control.VerbRevoke, control.RevokeRequest{User: "games"}, "bypass", "games", ""},
 		{control.VerbDisable, control.DisableRequest{User: "games"}, "disable", "games", ""},
 		{control.VerbSet, control.SetRequest{User: "nobody", URI: tokenURI}, "enrol", "nobody", ""},
 		// For their own, polkit isn't asked: the second factor has to be shown.
@@ -123,8 +130,8 @@ func TestAdminsByPolkit(t *testing.T) {
 		{control.VerbDisable, control.DisableRequest{}, "", "", control.ErrBadRequest},
 		{control.VerbDisable, control.DisableRequest{User: "nobody"}, "", "", control.ErrBadRequest},
 		// And for what no admin may.
-		{control.VerbEnrol, control.EnrolRequest{User: "games", Password: "right"}, "", "", control.ErrNotAllowed},
-		{control.VerbConfirm, control.ConfirmRequest{User: "games", Code: "123456"}, "", "", control.ErrNotAllowed},
+		{control.VerbRecoveryCodes, control.RecoveryCodesRequest{User: "games"}, "", "", control.ErrNotAllowed},
+		{control.VerbExport, control.ExportRequest{User: "games", Code: "123456"}, "", "", control.ErrNotAllowed},
 		{control.VerbVersion, control.Nothing{}, "", "", ""},
 	} {
 		_, e := p.post(t, stranger, tt.verb, tt.request, nil, control.HeaderBusName, name)
@@ -189,6 +196,11 @@ func TestRefusedByPolkit(t *testing.T) {
 			control.VerbStatus:  control.StatusRequest{User: "games"},
 			control.VerbSet:     control.SetRequest{User: "man", URI: tokenURI},
 			control.VerbDisable: control.DisableRequest{User: "games", Password: "right"},
+			control.VerbEnrol:   control.EnrolRequest{User: "man", Password: "right", Unconfirmed: true},
+			control.VerbRename:  control.RenameRequest{User: "games", From: "token", To: "x"},
+			control.VerbRemove:  control.RemoveRequest{User: "games", Name: "token", Password: "right"},
+			control.VerbBypass:  control.BypassRequest{User: "man", For: 3600, Uses: 1},
+			control.VerbRevoke:  control.RevokeRequest{User: "man"},
 		} {
 			_, e := p.post(t, stranger, verb, request, nil, tt.headers...)
 			p.expect(t, what+": "+string(verb), tt.want, e)

@@ -27,6 +27,7 @@ type call struct {
 	control *Control
 	peer    Peer
 	verb    control.Verb
+	who     who    // may ask for it
 	user    string // canonical: whose account it is about
 	self    bool   // user is the caller
 	admin   bool   // the caller may do this to any account
@@ -59,25 +60,6 @@ func (c *call) users(ctx context.Context, r control.UsersRequest) (control.Users
 		page.Users = append(page.Users, c.enrolment().Describe(a))
 	}
 	return page, nil
-}
-
-func (c *call) enrol(ctx context.Context, r control.EnrolRequest) (control.Enrolment, error) {
-	if err := c.prove(ctx, r.Password); err != nil {
-		return control.Enrolment{}, err
-	}
-	return c.enrolment().Start(ctx, c.user, r.Name)
-}
-
-func (c *call) confirm(ctx context.Context, r control.ConfirmRequest) (control.Confirmation, error) {
-	return c.enrolment().Confirm(ctx, c.user, string(r.Code))
-}
-
-func (c *call) set(ctx context.Context, r control.SetRequest) (control.Account, error) {
-	acc, err := c.enrolment().Set(ctx, c.user, string(r.URI), r.Name)
-	if err != nil {
-		return control.Account{}, err
-	}
-	return c.enrolment().Describe(acc), nil
 }
 
 // disable is an admin's without a proof, and the owner's with password and code. root is an admin for
@@ -211,7 +193,9 @@ func (c *call) record(result audit.Result, reason, detail string, e *control.Err
 var kinds = map[control.Verb]audit.Kind{
 	control.VerbEnrol: audit.Enrol, control.VerbConfirm: audit.Enrol, control.VerbSet: audit.Enrol,
 	control.VerbDisable: audit.Disable,
-	control.VerbStatus:  audit.Control, control.VerbUsers: audit.Control, control.VerbVersion: audit.Control, "": audit.Control,
+	control.VerbRename:  audit.Devices, control.VerbRemove: audit.Devices, control.VerbRecoveryCodes: audit.Recovery,
+	control.VerbBypass: audit.Bypass, control.VerbRevoke: audit.Bypass, control.VerbExport: audit.Export,
+	control.VerbStatus: audit.Control, control.VerbUsers: audit.Control, control.VerbVersion: audit.Control, "": audit.Control,
 }
 
 // malformed refuses a request that no client of ours sends. Anybody could fill the journal with them.

@@ -17,6 +17,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/bus"
+	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/password"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
@@ -30,13 +31,20 @@ const (
 // Enrolment is what enrol.Service does. Its errors are *control.Error, and it writes its own journal
 // lines.
 type Enrolment interface {
-	Start(ctx context.Context, user, name string) (control.Enrolment, error)
+	Start(ctx context.Context, user string, want enrol.Wanted, consent enrol.Consent) (control.Enrolment, error)
+	Give(ctx context.Context, user string, want enrol.Wanted) (control.Enrolment, error)
 	Confirm(ctx context.Context, user, code string) (control.Confirmation, error)
-	Set(ctx context.Context, user, uri, name string) (account.Account, error)
+	Set(ctx context.Context, user, uri, name string) (control.Confirmation, error)
 	Disable(ctx context.Context, user string) error
 	DisableWithCode(ctx context.Context, user, code string) error
 	Status(ctx context.Context, user string) (control.Account, error)
 	Describe(account.Account) control.Account
+	Rename(ctx context.Context, user, from, to string) (control.Account, error)
+	Remove(ctx context.Context, user, name string, consent enrol.Consent) (control.Account, error)
+	NewRecoveryCodes(ctx context.Context, user string, consent enrol.Consent) (control.RecoveryCodes, error)
+	Bypass(ctx context.Context, user string, lasts time.Duration, uses int) (control.BypassCode, error)
+	Revoke(ctx context.Context, user, id string) (control.Revoked, error)
+	Export(ctx context.Context, user, code string) (control.Export, error)
 }
 
 // Accounts is what store.Store keeps.
@@ -194,4 +202,9 @@ var statuses = map[control.ErrorCode]int{
 	control.ErrLocked:          http.StatusTooManyRequests,
 	control.ErrUnavailable:     http.StatusServiceUnavailable,
 	control.ErrNotOffline:      http.StatusNotImplemented,
+	control.ErrNameTaken:       http.StatusConflict,
+	control.ErrNoDevice:        http.StatusNotFound,
+	control.ErrLastDevice:      http.StatusConflict,
+	control.ErrTooMany:         http.StatusConflict,
+	control.ErrNoBypass:        http.StatusNotFound,
 }

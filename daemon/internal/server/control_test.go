@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -188,14 +189,46 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbUsers, control.UsersRequest{}, stranger, control.ErrNotAllowed},
 		{control.VerbUsers, control.UsersRequest{}, 0, ""},
 		{control.VerbEnrol, control.EnrolRequest{User: "root", Password: "right"}, stranger, control.ErrNotAllowed},
-		{control.VerbEnrol, control.EnrolRequest{User: "nobody", Password: "right"}, 0, control.ErrNotAllowed},
+		{control.VerbEnrol, control.EnrolRequest{Unconfirmed: true}, stranger, control.ErrNotAllowed},
+		{control.VerbEnrol, control.EnrolRequest{Unconfirmed: true}, 0, control.ErrNotAllowed}, // who doesn't name itself is asked
+		{control.VerbEnrol, control.EnrolRequest{User: "no such user"}, 0, control.ErrUnknownUser},
+		{control.VerbEnrol, control.EnrolRequest{User: "nobody"}, 0, ""},
 		{control.VerbConfirm, control.ConfirmRequest{User: "root", Code: "123456"}, stranger, control.ErrNotAllowed},
-		{control.VerbConfirm, control.ConfirmRequest{User: "nobody", Code: "123456"}, 0, control.ErrNotAllowed},
+		{control.VerbConfirm, control.ConfirmRequest{User: "nobody", Code: "12345"}, 0, ""},
 		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri}, stranger, control.ErrNotAllowed},
 		{control.VerbSet, control.SetRequest{User: "no such user", URI: uri}, 0, control.ErrUnknownUser},
 		{control.VerbSet, control.SetRequest{URI: uri}, 0, control.ErrBadRequest},
 		{control.VerbSet, control.SetRequest{User: "nobody", URI: "https://x"}, 0, control.ErrBadURI},
 		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri}, 0, ""},
+		{control.VerbEnrol, control.EnrolRequest{Password: "right"}, stranger, control.ErrAlreadyEnrolled},
+		{control.VerbEnrol, control.EnrolRequest{Password: "right", Code: "1"}, stranger, control.ErrWrongCode},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri, Name: "fob"}, 0, ""},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri, Name: "fob"}, 0, control.ErrNameTaken},
+		{control.VerbRename, control.RenameRequest{User: "root", From: "a", To: "b"}, stranger, control.ErrNotAllowed},
+		{control.VerbRename, control.RenameRequest{From: "telephone", To: "b"}, stranger, control.ErrNoDevice},
+		{control.VerbRename, control.RenameRequest{From: "fob", To: "keyring"}, stranger, ""},
+		{control.VerbRename, control.RenameRequest{User: "nobody", From: "keyring", To: "fob"}, 0, ""},
+		{control.VerbRemove, control.RemoveRequest{User: "root", Name: "fob", Password: "right", Code: "1"}, stranger, control.ErrNotAllowed},
+		{control.VerbRemove, control.RemoveRequest{Name: "fob"}, stranger, control.ErrBadRequest}, // no password
+		{control.VerbRemove, control.RemoveRequest{Name: "fob", Password: "right"}, stranger, control.ErrWrongCode},
+		{control.VerbRemove, control.RemoveRequest{User: "nobody", Name: "fob"}, 0, ""},
+		{control.VerbRemove, control.RemoveRequest{User: "nobody", Name: "token"}, 0, control.ErrLastDevice},
+		{control.VerbRecoveryCodes, control.RecoveryCodesRequest{User: "root", Password: "right", Code: "1"}, stranger, control.ErrNotAllowed},
+		{control.VerbRecoveryCodes, control.RecoveryCodesRequest{}, stranger, control.ErrBadRequest}, // no password
+		{control.VerbRecoveryCodes, control.RecoveryCodesRequest{Password: "right", Code: "1"}, stranger, control.ErrWrongCode},
+		{control.VerbRecoveryCodes, control.RecoveryCodesRequest{User: "nobody"}, 0, ""},
+		{control.VerbBypass, control.BypassRequest{User: "nobody", For: 60, Uses: 1}, stranger, control.ErrNotAllowed},
+		{control.VerbBypass, control.BypassRequest{User: "no such user", For: 60, Uses: 1}, 0, control.ErrUnknownUser},
+		{control.VerbBypass, control.BypassRequest{User: "nobody", For: 59, Uses: 1}, 0, control.ErrBadRequest},
+		{control.VerbBypass, control.BypassRequest{User: "nobody", For: math.MaxInt, Uses: 1}, 0, control.ErrBadRequest},
+		{control.VerbBypass, control.BypassRequest{User: "nobody", For: 60, Uses: 1}, 0, ""},
+		{control.VerbRevoke, control.RevokeRequest{User: "nobody"}, stranger, control.ErrNotAllowed},
+		{control.VerbRevoke, control.RevokeRequest{}, 0, control.ErrBadRequest},
+		{control.VerbRevoke, control.RevokeRequest{User: "nobody", ID: "x"}, 0, control.ErrNoBypass},
+		{control.VerbRevoke, control.RevokeRequest{User: "nobody"}, 0, ""},
+		{control.VerbExport, control.ExportRequest{User: "nobody", Code: "1"}, stranger, control.ErrNotAllowed},
+		{control.VerbExport, control.ExportRequest{Code: "1"}, 0, control.ErrBadRequest},
+		{control.VerbExport, control.ExportRequest{User: "nobody"}, 0, control.ErrWrongCode}, // without consent
 		{control.VerbDisable, control.DisableRequest{User: "root", Password: "right", Code: "1"}, stranger, control.ErrNotAllowed},
 		{control.VerbDisable, control.DisableRequest{}, stranger, control.ErrBadRequest}, // no password
 		{control.VerbDisable, control.DisableRequest{Password: "right"}, stranger, control.ErrWrongCode},
@@ -219,7 +252,8 @@ func TestWhoMayAsk(t *testing.T) {
 func TestVerbsAllHaveAnOwner(t *testing.T) {
 	for _, name := range []control.Verb{
 		control.VerbVersion, control.VerbStatus, control.VerbUsers, control.VerbEnrol, control.VerbConfirm,
-		control.VerbSet, control.VerbDisable,
+		control.VerbSet, control.VerbDisable, control.VerbRename, control.VerbRemove, control.VerbRecoveryCodes,
+		control.VerbBypass, control.VerbRevoke, control.VerbExport,
 	} {
 		if v, ok := verbs[name]; !ok || v.who == 0 {
 			t.Errorf("%s is in no table", name)

@@ -17,10 +17,14 @@ type who int
 
 const (
 	anyone     who = iota + 1
-	own            // the caller, for the caller's own account; root too
-	ownOrAdmin     // and an admin for any account
+	ownOrAdmin     // the caller, for the caller's own account, and an admin for any
 	adminOnly
+	ownOrRoot // as ownOrAdmin, where root is the only admin
+	rootOnly
 )
+
+// mine says whether everybody may for themselves.
+func (w who) mine() bool { return w == ownOrAdmin || w == ownOrRoot }
 
 // verb is one legal request. An admin is root, or whom polkit authorizes for the action.
 type verb struct {
@@ -42,10 +46,17 @@ var verbs = map[control.Verb]verb{
 	control.VerbVersion: legal(anyone, "", nil, (*call).version),
 	control.VerbStatus:  legal(ownOrAdmin, "org.totpd.manage.status", func(r control.StatusRequest) string { return r.User }, (*call).status),
 	control.VerbUsers:   legal(adminOnly, "org.totpd.manage.users", nil, (*call).users),
-	control.VerbEnrol:   legal(own, "", func(r control.EnrolRequest) string { return r.User }, (*call).enrol),
-	control.VerbConfirm: legal(own, "", func(r control.ConfirmRequest) string { return r.User }, (*call).confirm),
+	control.VerbEnrol:   legal(ownOrAdmin, "org.totpd.manage.enrol", func(r control.EnrolRequest) string { return r.User }, (*call).enrol),
+	control.VerbConfirm: legal(ownOrAdmin, "org.totpd.manage.enrol", func(r control.ConfirmRequest) string { return r.User }, (*call).confirm),
 	control.VerbSet:     legal(adminOnly, "org.totpd.manage.enrol", func(r control.SetRequest) string { return r.User }, (*call).set),
 	control.VerbDisable: legal(ownOrAdmin, "org.totpd.manage.disable", func(r control.DisableRequest) string { return r.User }, (*call).disable),
+
+	control.VerbRename:        legal(ownOrAdmin, "org.totpd.manage.devices", func(r control.RenameRequest) string { return r.User }, (*call).rename),
+	control.VerbRemove:        legal(ownOrAdmin, "org.totpd.manage.devices", func(r control.RemoveRequest) string { return r.User }, (*call).remove),
+	control.VerbRecoveryCodes: legal(ownOrRoot, "", func(r control.RecoveryCodesRequest) string { return r.User }, (*call).recoveryCodes),
+	control.VerbBypass:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.BypassRequest) string { return r.User }, (*call).bypass),
+	control.VerbRevoke:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.RevokeRequest) string { return r.User }, (*call).revoke),
+	control.VerbExport:        legal(rootOnly, "", func(r control.ExportRequest) string { return r.User }, (*call).export),
 }
 
 // legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a
@@ -73,6 +84,7 @@ func (c *call) serve(caller context.Context, v verb, body []byte) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(caller, requestTime)
 	defer cancel()
+	c.who = v.who
 	asAdmin, err := c.settle(ctx, v.who, r)
 	if err != nil {
 		return nil, err
@@ -136,22 +148,18 @@ func (c *call) settle(ctx context.Context, who who, r request) (asAdmin bool, er
 		return false, nil
 	case who == adminOnly && !r.aboutUser:
 		return true, nil
-	case who == adminOnly && r.user == "":
+	case (who == adminOnly || who == rootOnly) && r.user == "":
 		return false, c.malformed("user is missing")
-	case who == adminOnly, who == ownOrAdmin && r.user != "" && c.peer.Root():
+	case who == adminOnly, who == rootOnly, who.mine() && r.user != "" && c.peer.Root():
 		c.find(ctx, r.user)
 		return true, nil
-	case who == own, who == ownOrAdmin:
+	case who.mine():
 		mine, err := c.settleOwn(ctx, r.user)
 		if err != nil || mine {
 			return false, err
 		}
-		if who == ownOrAdmin {
-			c.find(ctx, r.user)
-			return true, nil
-		}
-		c.user = r.user
-		return false, c.notAllowed("not your own account")
+		c.find(ctx, r.user)
+		return true, nil
 	}
 	return false, c.notAllowed("nobody may")
 }
@@ -174,6 +182,11 @@ func (c *call) settleOwn(ctx context.Context, asked string) (mine bool, err erro
 	return true, nil
 }
 
+// gives are the verbs by which an account comes to be: for a user that the host knows.
+var gives = map[control.Verb]bool{
+	control.VerbEnrol: true, control.VerbConfirm: true, control.VerbSet: true, control.VerbBypass: true,
+}
+
 // find finds the account that an admin names. An account whose user is gone from the host, or whose
 // directory doesn't answer, is found by its exact name, readable or not: root can always help. What is
 // wrong is kept for those who may know.
@@ -184,7 +197,7 @@ func (c *call) find(ctx context.Context, asked string) {
 		return
 	}
 	c.user = asked
-	if c.verb != control.VerbSet {
+	if !gives[c.verb] {
 		if _, stored, broken := c.control.Accounts.Get(ctx, asked); stored || broken != nil {
 			return
 		}
