@@ -31,7 +31,7 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 		return decision{result: audit.NotDue, reason: "exempt", detail: due.Reason}
 	case due.Kind == policy.Optional && !acc.Enrolled():
 		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason}
-	case due.Kind == policy.Required && !acc.Enrolled():
+	case due.Kind == policy.Required && !acc.CanAnswer(now):
 		return decision{result: audit.Refused, reason: "not_enrolled", detail: due.Reason, say: sayNotEnrolled(d.reference)}
 	case due.Kind != policy.Optional && due.Kind != policy.Required:
 		return d.unavailable("policy", fmt.Errorf("unknown kind of decision %d", due.Kind))
