@@ -126,8 +126,8 @@ func (d *daemon) wire(cfg config.Config) *parts {
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
-			ClockDoubt: doubt,
-		}, time.Now, d.audit, d.names.Canonical),
+			ClockDoubt: doubt, Rules: cfg.Rules,
+		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf),
 		enrol: enrol.New(d.accounts, d.key, enrol.Config{
 			Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,
 			Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,

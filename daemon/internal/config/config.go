@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/totpd/totpd/daemon/internal/policy"
 )
 
 // DefaultFile is read when no file is named.
@@ -31,6 +33,8 @@ type Config struct {
 	Code     Code
 	Login    Login
 	Throttle Throttle
+	Remember Remember
+	Rules    policy.Rules
 
 	file  string         // "" without one
 	lines map[string]int // where in the file a setting was made
@@ -72,6 +76,11 @@ type Throttle struct {
 	Lock        int // failures in a row after which only root can help
 }
 
+// Remember limits for how long rules let computers be remembered.
+type Remember struct {
+	Longest int // days
+}
+
 // Default returns the settings of an empty file.
 func Default() Config {
 	return Config{
@@ -85,7 +94,15 @@ func Default() Config {
 		Code:     Code{Issuer: hostName(), Digits: 6, Period: 30, Algorithm: "SHA1", Skew: 1},
 		Login:    Login{Prompt: "One-time code: ", Tries: 3},
 		Throttle: Throttle{Free: 3, FirstWait: 5 * time.Second, LongestWait: 15 * time.Minute, Lock: 100},
+		Remember: Remember{Longest: 50},
 	}
+}
+
+// unknown are the settings of a file of which nothing can be read.
+func unknown() Config {
+	c := Default()
+	c.Rules = undecided()
+	return c
 }
 
 func hostName() string {
@@ -118,7 +135,8 @@ func Load(path string) (Config, error) {
 
 // Salvage reads as Load does, for root's help on a host whose configuration is broken: what is wrong in
 // the file is told, and has its default in the settings; the rest counts. A file that can't be read, or
-// is no TOML, is all defaults.
+// is no TOML, is all defaults. None of this is for logins: beside an error, the rules are one that nobody
+// gets past.
 func Salvage(path string) (Config, error) {
 	if path == "" {
 		path = DefaultFile
@@ -128,7 +146,7 @@ func Salvage(path string) (Config, error) {
 		return Default(), nil
 	}
 	if err != nil {
-		return Default(), fmt.Errorf("read configuration %s: %w", path, err)
+		return unknown(), fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	return salvage(path, content)
 }
@@ -181,6 +199,7 @@ func (c Config) Explain(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "%-42s # %s; %s\n", s.key+" = "+shown(s.at(&c)), origin, s.about)
 	}
+	c.explainRules(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

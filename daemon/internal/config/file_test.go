@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -32,5 +33,10 @@ func TestPackagedFile(t *testing.T) {
 		if c.lines[s.name()] == 0 {
 			t.Errorf("%s is not in it", s.name())
 		}
+	}
+	// The rules that it shows, without their remarks.
+	_, rules, _ := strings.Cut(string(content), "#\n")
+	if c, err := parse("totpd.toml", strings.ReplaceAll("\n"+rules, "\n#", "\n")); err != nil || len(c.Rules) != 2 {
+		t.Errorf("its rules: %+v, %v", c.Rules, err)
 	}
 }

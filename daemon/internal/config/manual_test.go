@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ type manual struct {
 	settings string            // the headings of its entries: a file of all settings
 	entries  map[string]string // what it says of each, by name
 	example  string
+	rules    string // its section on them
 }
 
 func readManual(t *testing.T) manual {
@@ -30,7 +32,9 @@ func readManual(t *testing.T) manual {
 		case macro == ".Ss":
 			section, entry = strings.Trim(rest, "[]"), ""
 			m.settings += rest + "\n"
-		case macro == ".Sh", macro == ".El":
+		case macro == ".Sh":
+			section, entry = "", ""
+		case macro == ".El":
 			entry = ""
 		case macro == ".It" && section != "" && strings.HasPrefix(rest, "Ic "):
 			setting := strings.TrimPrefix(rest, "Ic ")
@@ -41,6 +45,8 @@ func readManual(t *testing.T) manual {
 			m.entries[entry] += strings.TrimPrefix(line, ".Ic ")
 		}
 	}
+	_, m.rules, _ = strings.Cut(text, "\n.Sh RULES\n")
+	m.rules, _, _ = strings.Cut(m.rules, "\n.Sh ")
 	_, examples, _ := strings.Cut(text, "\n.Sh EXAMPLES\n")
 	_, examples, _ = strings.Cut(examples, "\n.Bd -literal -offset indent\n")
 	m.example, _, _ = strings.Cut(examples, ".Ed\n")
@@ -88,5 +94,37 @@ func TestManualsExample(t *testing.T) {
 	m := readManual(t)
 	if _, err := parse("the example", m.example); err != nil || !strings.Contains(m.example, "[code]") {
 		t.Errorf("%q: %v", m.example, err)
+	}
+}
+
+// The section on rules has an entry for every key and for no other, its limits, and an example that parses.
+func TestManualsRules(t *testing.T) {
+	m := readManual(t)
+	var said []string
+	for _, entry := range regexp.MustCompile(`(?m)^\.It Ic (\w+) = (.*)$`).FindAllStringSubmatch(m.rules, -1) {
+		said = append(said, entry[1])
+		value, _, _ := strings.Cut(entry[2], " | ")
+		rule := "[[rule]]\n" + entry[1] + " = " + value + "\n"
+		if entry[1] != "require" {
+			rule += "require = \"required\"\n"
+		}
+		if _, err := parse("the entry", rule); err != nil {
+			t.Error(err)
+		}
+	}
+	if is := keysOfRule(); !slices.Equal(said, is) {
+		t.Errorf("its keys: %q\nwant %q", said, is)
+	}
+	for _, limit := range []string{"1 to 1000", "up to 1000", "0\nto 60", "0 to\n.Ic remember.longest"} {
+		if !strings.Contains(m.rules, limit) {
+			t.Errorf("no word of %q", limit)
+		}
+	}
+	examples := regexp.MustCompile(`(?s)\.Bd -literal -offset indent\n(.*?)\.Ed`).FindAllStringSubmatch(m.rules, -1)
+	if len(examples) != 2 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	if c, err := parse("the example", examples[0][1]); err != nil || len(c.Rules) != 4 {
+		t.Errorf("%+v, %v", c.Rules, err)
 	}
 }

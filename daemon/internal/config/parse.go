@@ -26,20 +26,26 @@ func salvage(name, content string) (Config, error) {
 	if err != nil {
 		var p toml.ParseError
 		if errors.As(err, &p) {
-			return Default(), problem{name, p.Position, "", p.Message}
+			return unknown(), problem{name, p.Position, "", p.Message}
 		}
-		return Default(), problem{file: name, text: err.Error()}
+		return unknown(), problem{file: name, text: err.Error()}
 	}
 	r := reader{file: name, md: md, config: Default()}
 	r.config.file = name
 	r.config.lines = map[string]int{}
 	for section, p := range top {
-		r.section(section, p)
+		if section != ruleSection {
+			r.section(section, p)
+		}
+	}
+	if p, ok := top[ruleSection]; ok { // after the limits that are set elsewhere
+		r.rules(content, p)
 	}
 	if len(r.problems) == 0 { // else a clash may be with what was meant
 		r.clashes()
 	}
 	if len(r.problems) > 0 {
+		r.config.Rules = undecided()
 		slices.SortFunc(r.problems, func(a, b problem) int { return a.at.Start - b.at.Start })
 		errs := make([]error, len(r.problems))
 		for i, p := range r.problems {
@@ -57,6 +63,7 @@ type reader struct {
 	config   Config
 	problems []problem
 	places   map[string]toml.Position
+	begin    toml.Position // of what is read, where that is a part of the file
 }
 
 // problem is one error of the file.
@@ -130,14 +137,21 @@ func (r *reader) clashes() {
 }
 
 func (r *reader) report(p toml.Primitive, name, text string) {
-	r.problems = append(r.problems, problem{r.file, r.place(p), name, text})
+	r.reportAt(r.place(p), name, text)
+}
+
+func (r *reader) reportAt(at toml.Position, name, text string) {
+	r.problems = append(r.problems, problem{r.file, at, name, text})
 }
 
 // place returns where the value of a key stands. The library tells it only in the error of a type that refuses.
 func (r *reader) place(p toml.Primitive) toml.Position {
 	var refused toml.ParseError
 	errors.As(r.md.PrimitiveDecode(p, new(refusing)), &refused)
-	return refused.Position
+	at := refused.Position
+	at.Start += r.begin.Start
+	at.Line += max(r.begin.Line-1, 0)
+	return at
 }
 
 type refusing struct{}
@@ -151,7 +165,7 @@ func sections() []string {
 			names = append(names, s.section)
 		}
 	}
-	return names
+	return append(names, ruleSection)
 }
 
 func keysOf(section string) []string {

@@ -15,6 +15,8 @@ const (
 	promptMax = 128
 	socketMax = 107 // bytes in sun_path, without the NUL: unix(7)
 	pathMax   = 1024
+
+	remembersMost = 365 // days
 )
 
 // setting is one key of the file.
@@ -63,6 +65,8 @@ var settings = []setting{
 	// NIST SP 800-63B §5.2.2 allows no more than 100 failures in a row.
 	{"throttle", "lock", "failures in a row until only root can help",
 		func(c *Config) any { return &c.Throttle.Lock }, between(1, 100)},
+	{"remember", "longest", "days, that a rule may let a computer be remembered",
+		func(c *Config) any { return &c.Remember.Longest }, between(0, remembersMost)},
 }
 
 // clash is two settings that don't go together.

@@ -12,7 +12,7 @@ import (
 // Whoever must have a second factor and has none is asked for a code as long as the helpdesk has given one.
 func TestABypassCodeIsAskedFor(t *testing.T) {
 	w := newWorld()
-	w.decide = func(policy.Question) policy.Decision { return policy.Decision{Kind: policy.Required} }
+	w.decide = func(policy.Rules, policy.Question) policy.Decision { return policy.Decision{Kind: policy.Required} }
 	w.store.accounts["bob"] = account.Account{User: "bob", Bypass: []account.Bypass{{
 		ID: "1", Hash: make([]byte, account.HashSize), Expires: w.clock().Add(time.Hour), Uses: 1,
 	}}}

@@ -149,7 +149,11 @@ func (d *Dialogue) conclude(dec decision) Step {
 	var frames []byte
 	var err error
 	if dec.say != "" {
-		if frames, err = wire.AppendTell(frames, wire.Error, dec.say); err != nil {
+		style := wire.Error
+		if dec.result == audit.Accepted || dec.result == audit.NotDue {
+			style = wire.Info
+		}
+		if frames, err = wire.AppendTell(frames, style, dec.say); err != nil {
 			return d.broken(err)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/policy"
-	"github.com/totpd/totpd/daemon/internal/source"
 	"github.com/totpd/totpd/daemon/internal/verify"
 )
 
@@ -23,14 +22,16 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 		return d.unavailable("store", err)
 	}
 	now := s.clock()
-	due := s.decide(policy.Question{
-		User: d.user, Service: d.open.Service, Source: source.Of(d.user, d.open.RHost, d.open.RUser), Now: now,
-	})
+	due, err := d.due(ctx, acc, now)
 	switch {
+	case err != nil:
+		return d.unavailable("user_lookup", err)
 	case due.Kind == policy.Exempt:
 		return decision{result: audit.NotDue, reason: "exempt", detail: due.Reason}
 	case due.Kind == policy.Optional && !acc.Enrolled():
 		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason}
+	case due.Kind == policy.Required && !acc.Enrolled() && !due.EnrolBy.IsZero():
+		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason, say: sayEnrolBy(due, now)}
 	case due.Kind == policy.Required && !acc.CanAnswer(now):
 		return decision{result: audit.Refused, reason: "not_enrolled", detail: due.Reason, say: sayNotEnrolled(d.reference)}
 	case due.Kind != policy.Optional && due.Kind != policy.Required:

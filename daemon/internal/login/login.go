@@ -40,6 +40,9 @@ var ErrUnknownUser = errors.New("no such user")
 // Lookup returns the canonical spelling of a user name: the key of the account.
 type Lookup func(ctx context.Context, name string) (canonical string, err error)
 
+// GroupsOf returns those of the groups among that a user is in.
+type GroupsOf func(ctx context.Context, user string, among []string) ([]string, error)
+
 // Config are the settings of a login.
 type Config struct {
 	Prompt string // shown when a code is asked for
@@ -49,6 +52,7 @@ type Config struct {
 	Since  time.Time // when this daemon began: see verify.Login
 	// ClockDoubt returns what is known against the host's clock, at once; nil: nobody knows anything.
 	ClockDoubt func() string
+	Rules      policy.Rules
 }
 
 // Caller is the peer of the connection, as the kernel and NSS know it.
@@ -66,12 +70,16 @@ type Service struct {
 	clock  func() time.Time
 	log    Recorder
 	lookup Lookup
-	decide func(policy.Question) policy.Decision
+	groups GroupsOf
+	decide func(policy.Rules, policy.Question) policy.Decision
 }
 
 // New returns a service that judges by cfg.
-func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup) *Service {
-	return &Service{store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, decide: policy.Decide}
+func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup, groups GroupsOf) *Service {
+	return &Service{
+		store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, groups: groups,
+		decide: policy.Decide,
+	}
 }
 
 // Step is what the dialogue does next: send these frames and then, when Done, hang up.

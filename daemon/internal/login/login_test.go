@@ -193,7 +193,7 @@ func TestPolicy(t *testing.T) {
 		{99, wire.Unavailable, wire.Unavailable},
 	} {
 		w := newWorld()
-		w.decide = func(policy.Question) policy.Decision { return policy.Decision{Kind: c.kind} }
+		w.decide = func(policy.Rules, policy.Question) policy.Decision { return policy.Decision{Kind: c.kind} }
 		for user, want := range map[string]wire.Outcome{"alice": c.alice, "bob": c.mallory} {
 			if got := w.login(t, user); got.verdict != want {
 				t.Errorf("%s under policy %d: %+v", user, c.kind, got)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
@@ -45,4 +46,12 @@ func sayUnavailable(reference string) string {
 
 func sayNotEnrolled(reference string) string {
 	return fmt.Sprintf("a code is required and you have no device for it: ask your administrator for help (reference %s)", reference)
+}
+
+func sayEnrolBy(due policy.Decision, now time.Time) string {
+	days := "in 1 day"
+	if n := due.DaysLeft(now); n > 1 {
+		days = fmt.Sprintf("in %d days", n)
+	}
+	return fmt.Sprintf("a second factor is required from %s on, %s: set it up with totpctl enrol", due.EnrolBy.Format(time.DateOnly), days)
 }

@@ -96,6 +96,8 @@ type world struct {
 	events *events
 	mu     sync.Mutex
 	now    time.Time
+
+	groupsAsked int
 }
 
 var root = Caller{UID: 0, Root: true, User: "root"}
@@ -121,7 +123,7 @@ func newWorld() *world {
 	}
 	lookup := func(_ context.Context, name string) (string, error) {
 		switch name = strings.ToLower(name); name {
-		case "alice", "bob", "root":
+		case "alice", "bob", "carol", "root":
 			return name, nil
 		case "down":
 			return "", errors.New("directory does not answer")
@@ -130,7 +132,20 @@ func newWorld() *world {
 		}
 		return "", fmt.Errorf("look up a user: %w", ErrUnknownUser)
 	}
-	w.Service = New(w.store, sealed{}, cfg, clock, w.events, lookup)
+	groups := func(_ context.Context, user string, among []string) ([]string, error) {
+		w.groupsAsked++
+		if user == "carol" {
+			return nil, errors.New("directory does not answer")
+		}
+		var in []string
+		for _, group := range among {
+			if group == user+"s" {
+				in = append(in, group)
+			}
+		}
+		return in, nil
+	}
+	w.Service = New(w.store, sealed{}, cfg, clock, w.events, lookup, groups)
 	return w
 }
 

@@ -1,9 +1,12 @@
-// Package policy decides who needs a code. It is pure: it looks nobody up and reads no clock.
+// Package policy decides who needs a code, by the rules of the configuration. It is pure: it looks nobody
+// up and reads no clock.
 //
-// Every user's second factor is optional for now: whoever has enrolled is asked.
+// Always true: the first rule of which every condition is met decides alone, and without one a second
+// factor is optional; a reset never asks for less.
 package policy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/source"
@@ -12,7 +15,7 @@ import (
 // Question is what a decision may depend on.
 type Question struct {
 	User      string   // canonical
-	Groups    []string // of the user, where a rule names groups
+	Groups    []string // of those that Rules.Groups returns, the ones that the user is in
 	Service   string   // PAM service
 	Source    source.Source
 	MustEnrol bool // root has reset the user's second factor
@@ -29,6 +32,21 @@ const (
 	Required                 // a code is due from everybody
 )
 
+var kinds = map[Kind]string{Exempt: "exempt", Optional: "optional", Required: "required"}
+
+// String is the kind as a configuration spells it.
+func (k Kind) String() string { return kinds[k] }
+
+// KindOf is the kind that is spelled so, or zero.
+func KindOf(text string) Kind {
+	for k, t := range kinds {
+		if t == text {
+			return k
+		}
+	}
+	return 0
+}
+
 // Decision is what is asked, and why.
 type Decision struct {
 	Kind   Kind
@@ -42,7 +60,36 @@ type Decision struct {
 	Grace     time.Duration // for how long no code is asked again in a terminal session; 0: not at all
 }
 
-// Decide answers the question.
-func Decide(Question) Decision {
-	return Decision{Kind: Optional, Reason: "default"}
+// DaysLeft is how many midnights lie between now and EnrolBy, there where EnrolBy is. It is 0 without an
+// EnrolBy.
+func (d Decision) DaysLeft(now time.Time) int {
+	if d.EnrolBy.IsZero() {
+		return 0
+	}
+	date := func(t time.Time) time.Time {
+		y, m, day := t.In(d.EnrolBy.Location()).Date()
+		return time.Date(y, m, day, 0, 0, 0, 0, time.UTC)
+	}
+	return int(date(d.EnrolBy).Sub(date(now)) / (24 * time.Hour))
+}
+
+// Decide answers the question by the first rule that matches.
+func Decide(rules Rules, q Question) Decision {
+	d := Decision{Kind: Optional, Reason: "default", EnrolHere: true}
+	if i := rules.Match(q); i >= 0 {
+		r := rules[i]
+		d = Decision{
+			Kind: r.Require, Reason: fmt.Sprintf("rule %d (totpd.toml line %d)", i+1, r.Line),
+			EnrolHere: !r.NoEnrolAtLogin && (len(r.EnrolFrom) == 0 || comesFrom(r.EnrolFrom, q.Source)),
+			Remember:  r.Remember, Grace: r.Grace,
+		}
+		if d.Kind == Required && q.Now.Before(r.EnrolBy) {
+			d.EnrolBy = r.EnrolBy
+		}
+	}
+	if q.MustEnrol && (d.Kind == Optional || d.Kind == Required) {
+		d.Kind, d.EnrolBy = Required, time.Time{}
+		d.Reason += ", after a reset"
+	}
+	return d
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/user"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ type Names struct {
 	slots    chan struct{}
 	byName   func(string) (*user.User, error)
 	byUID    func(string) (*user.User, error)
+	groupsOf func(name string, among []string) ([]string, error)
 }
 
 // NewNames returns Names that wait 2 s and let 64 lookups hang.
@@ -30,6 +32,7 @@ func NewNames() *Names {
 		slots:    make(chan struct{}, 64),
 		byName:   user.Lookup,
 		byUID:    user.LookupId,
+		groupsOf: groupsOf,
 	}
 }
 
@@ -39,41 +42,62 @@ func (n *Names) Canonical(ctx context.Context, name string) (string, error) {
 	if !account.CanBeLogin(name) {
 		return "", login.ErrUnknownUser
 	}
-	return n.aside(ctx, n.byName, name)
+	return n.name(ctx, n.byName, name)
 }
 
 // OfUID returns the name of the user with this uid, or an error as Canonical does.
 func (n *Names) OfUID(ctx context.Context, uid uint32) (string, error) {
-	return n.aside(ctx, n.byUID, strconv.FormatUint(uint64(uid), 10))
+	return n.name(ctx, n.byUID, strconv.FormatUint(uint64(uid), 10))
 }
 
-func (n *Names) aside(ctx context.Context, lookup func(string) (*user.User, error), key string) (string, error) {
+// GroupsOf returns those of the groups among that the user is in: by their numbers, since a group may have
+// several names. A group that the host doesn't know has no members. The user is known by its canonical
+// name; any doubt is an error.
+func (n *Names) GroupsOf(ctx context.Context, name string, among []string) ([]string, error) {
+	return aside(ctx, n, func() ([]string, error) { return n.groupsOf(name, among) })
+}
+
+// HasGroup says whether the host knows a group.
+func (n *Names) HasGroup(ctx context.Context, name string) (bool, error) {
+	return aside(ctx, n, func() (bool, error) {
+		_, found, err := groupID(name)
+		return found, err
+	})
+}
+
+func (n *Names) name(ctx context.Context, lookup func(string) (*user.User, error), key string) (string, error) {
+	return aside(ctx, n, func() (string, error) { return named(lookup(key)) })
+}
+
+// aside asks the name service, within the bounds of n.
+func aside[T any](ctx context.Context, n *Names, ask func() (T, error)) (T, error) {
+	var none T
 	late := time.NewTimer(n.Patience)
 	defer late.Stop()
 	select {
 	case n.slots <- struct{}{}:
 	case <-ctx.Done():
-		return "", errSlow
+		return none, errSlow
 	case <-late.C:
-		return "", errSlow
+		return none, errSlow
 	}
 	type found struct {
-		user *user.User
+		what T
 		err  error
 	}
 	answer := make(chan found, 1)
 	go func() {
-		u, err := lookup(key)
+		what, err := ask()
 		<-n.slots
-		answer <- found{u, err}
+		answer <- found{what, err}
 	}()
 	select {
 	case f := <-answer:
-		return named(f.user, f.err)
+		return f.what, f.err
 	case <-ctx.Done():
-		return "", errSlow
+		return none, errSlow
 	case <-late.C:
-		return "", errSlow
+		return none, errSlow
 	}
 }
 
@@ -89,4 +113,39 @@ func named(u *user.User, err error) (string, error) {
 		return "", errors.New("the name service gives a name that can't be one")
 	}
 	return u.Username, nil
+}
+
+// groupsOf asks the name service of this host.
+func groupsOf(name string, among []string) ([]string, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	member, err := u.GroupIds()
+	if err != nil {
+		return nil, err
+	}
+	var in []string
+	for _, group := range among {
+		id, found, err := groupID(group)
+		switch {
+		case err != nil:
+			return nil, err
+		case found && slices.Contains(member, id):
+			in = append(in, group)
+		}
+	}
+	return in, nil
+}
+
+func groupID(name string) (id string, found bool, err error) {
+	g, err := user.LookupGroup(name)
+	var none user.UnknownGroupError
+	switch {
+	case errors.As(err, &none):
+		return "", false, nil
+	case err != nil:
+		return "", false, err
+	}
+	return g.Gid, true, nil
 }

@@ -61,7 +61,13 @@ func TestHungNameService(t *testing.T) {
 		<-hang
 		return &user.User{Username: "alice"}, nil
 	}
+	n.groupsOf = func(string, []string) ([]string, error) {
+		lookups <- struct{}{}
+		<-hang
+		return nil, nil
+	}
 	for range 100 {
+		go n.GroupsOf(context.Background(), "alice", []string{"staff"})
 		go n.Canonical(context.Background(), "alice")
 	}
 	begun := time.Now()
@@ -70,6 +76,9 @@ func TestHungNameService(t *testing.T) {
 	}
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("waited %v", took)
+	}
+	if in, err := n.GroupsOf(t.Context(), "alice", []string{"staff"}); in != nil || err == nil {
+		t.Errorf("%q, %v", in, err)
 	}
 	time.Sleep(100 * time.Millisecond)
 	if len(lookups) > 64 {
@@ -80,4 +89,24 @@ func TestHungNameService(t *testing.T) {
 		name, err := n.Canonical(t.Context(), "alice")
 		return name == "alice" && err == nil
 	})
+}
+
+func TestGroupsOfThisHost(t *testing.T) {
+	n := NewNames()
+	g, err := user.LookupGroupId("0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := n.GroupsOf(t.Context(), "root", []string{"no-such-group", g.Name, "nogroup"})
+	if err != nil || len(in) != 1 || in[0] != g.Name {
+		t.Errorf("root is in %q: %v", in, err)
+	}
+	if in, err := n.GroupsOf(t.Context(), "no-such-user", []string{g.Name}); err == nil {
+		t.Errorf("nobody is in %q", in)
+	}
+	for name, want := range map[string]bool{g.Name: true, "no-such-group": false} {
+		if has, err := n.HasGroup(t.Context(), name); has != want || err != nil {
+			t.Errorf("group %s: %v, %v", name, has, err)
+		}
+	}
 }
