@@ -81,5 +81,5 @@ func (c closed) Open(string, string, []byte) ([]byte, error) { return nil, c.cau
 // Seal returns what no key opens; nor can it be stored.
 func (c closed) Seal(string, string, []byte) []byte { return []byte("closed") }
 
-// Hash returns what is no hash; nor can it be stored.
+// Hash returns what nothing is compared with: no account can be read.
 func (c closed) Hash(string, string, string) []byte { return nil }

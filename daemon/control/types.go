@@ -85,12 +85,14 @@ type Account struct {
 	Enrolled     bool      `json:"enrolled"`
 	Devices      []Device  `json:"devices"`
 	PendingUntil time.Time `json:"pending_until,omitzero"` // an enrolment waits for its first code until then
-	Failures     int       `json:"failures"`               // wrong codes in a row
-	WaitUntil    time.Time `json:"wait_until,omitzero"`    // no code is judged before
-	Locked       bool      `json:"locked"`                 // too many wrong codes in a row: root must help
-	RecoveryLeft int       `json:"recovery_left"`          // recovery codes that weren't used yet
-	Bypass       []Bypass  `json:"bypass,omitempty"`       // bypass codes that are good now
-	Remembered   int       `json:"remembered,omitempty"`   // computers from which no code is asked
+	Failures     int       `json:"failures"`               // wrong codes that no success has forgiven
+	WaitUntil    time.Time `json:"wait_until,omitzero"`    // no code is judged before, from where the user has not logged in
+	Locked       bool      `json:"locked"`                 // too many wrong codes: root must help
+	// LockedElsewhere: codes are judged only from where the user has logged in before.
+	LockedElsewhere bool     `json:"locked_elsewhere,omitempty"`
+	RecoveryLeft    int      `json:"recovery_left"`        // recovery codes that weren't used yet
+	Bypass          []Bypass `json:"bypass,omitempty"`     // bypass codes that are good now
+	Remembered      int      `json:"remembered,omitempty"` // computers from which no code is asked
 }
 
 // Device is what may be told of a device.

@@ -49,7 +49,7 @@ type Account struct {
 	User     string   `json:"user"`
 	Devices  []Device `json:"devices,omitempty"`
 	Pending  *Pending `json:"pending,omitempty"`
-	Codes    Attempts `json:"codes,omitzero"`     // wrong codes
+	Codes    Attempts `json:"codes,omitzero"`     // wrong codes that nothing has made good: see Spent
 	Password Attempts `json:"passwords,omitzero"` // wrong passwords, asked by totpctl
 
 	Recovery   []Recovery   `json:"recovery,omitempty"`   // the recovery codes that are left
@@ -59,6 +59,15 @@ type Account struct {
 	// MustEnrol says that root has reset the second factor: a code is due where it would be optional, and
 	// the next login enrols.
 	MustEnrol bool `json:"must_enrol,omitempty"`
+
+	Spent Spent `json:"spent,omitzero"` // what the wrong codes could have won
+	// Sources are those from where the user has logged in, the latest last.
+	Sources []Source `json:"sources,omitempty"`
+	// Strangers are wrong codes in a row from anywhere else, WrongRecovery such recovery and bypass codes.
+	Strangers     Attempts `json:"strangers,omitzero"`
+	WrongRecovery Attempts `json:"wrong_recovery,omitzero"`
+	// Repeats are those of the last moments that were accepted and that no device remembers.
+	Repeats []Repeat `json:"repeats,omitempty"`
 
 	// Extra is what a later totpd has added, and this one may pass over: it is kept as it is.
 	Extra map[string]json.RawMessage `json:"extra,omitempty"`
@@ -115,7 +124,7 @@ type Pending struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Attempts counts failures in a row. A success clears it.
+// Attempts counts failures.
 type Attempts struct {
 	Failures int       `json:"failures,omitempty"`
 	Last     time.Time `json:"last,omitzero"` // when the last one failed
@@ -128,7 +137,8 @@ func (a Account) Enrolled() bool { return len(a.Devices) > 0 }
 func (a Account) Empty() bool {
 	return len(a.Devices) == 0 && a.Pending == nil && a.Codes == (Attempts{}) && a.Password == (Attempts{}) &&
 		len(a.Recovery) == 0 && len(a.Bypass) == 0 && len(a.Remembered) == 0 && len(a.Grace) == 0 && !a.MustEnrol &&
-		len(a.Extra) == 0
+		a.Spent == (Spent{}) && len(a.Sources) == 0 && a.Strangers == (Attempts{}) && a.WrongRecovery == (Attempts{}) &&
+		len(a.Repeats) == 0 && len(a.Extra) == 0
 }
 
 // Valid returns what is wrong with the account, or nil. It never quotes a secret.
@@ -136,8 +146,8 @@ func (a Account) Valid() error {
 	if err := ValidUser(a.User); err != nil {
 		return err
 	}
-	if a.Codes.Failures < 0 || a.Password.Failures < 0 {
-		return errors.New("negative number of failures")
+	if err := a.validFailures(); err != nil {
+		return err
 	}
 	if n := len(a.Devices); n > DevicesMax {
 		return fmt.Errorf("%d devices, at most %d", n, DevicesMax)

@@ -17,6 +17,7 @@ const (
 	PurposeBypass   = "bypass"
 	PurposeComputer = "computer"
 	PurposeGrace    = "grace"
+	PurposeRepeat   = "repeat"
 )
 
 // Limits of the lists of an account. What a list of what a login leaves behind (remembered computers, grace)

@@ -34,8 +34,7 @@ func (s *Service) change(ctx context.Context, r *report, user string, consent Co
 			if err := consent.presentable(); err != nil {
 				return acc, err
 			}
-			open := func(d account.Device) ([]byte, error) { return s.key.Open(user, d.ID, d.Sealed) }
-			acc, out = verify.Answer(acc, consent.Code, open, s.cfg.Skew, s.cfg.Limits, verify.Login{}, now)
+			acc, out = s.judge(user).Answer(acc, consent.Code, verify.Login{}, now)
 		}
 		if !out.Until.IsZero() {
 			retryAfter = throttle.Seconds(out.Until.Sub(now))

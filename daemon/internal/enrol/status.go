@@ -38,7 +38,7 @@ func (s *Service) forget(ctx context.Context, user string) {
 func (s *Service) Describe(acc account.Account) control.Account {
 	now := s.clock()
 	tells := control.Account{
-		User: acc.User, Enrolled: acc.Enrolled(), Devices: []control.Device{}, Failures: acc.Codes.Failures,
+		User: acc.User, Enrolled: acc.Enrolled(), Devices: []control.Device{}, Failures: throttle.Failures(acc),
 	}
 	for _, d := range acc.Devices {
 		tells.Devices = append(tells.Devices, control.Device{
@@ -58,12 +58,6 @@ func (s *Service) Describe(acc account.Account) control.Account {
 	if acc.Pending != nil && now.Before(acc.Pending.Expires) {
 		tells.PendingUntil = acc.Pending.Expires
 	}
-	switch v := throttle.Decide(s.cfg.Limits, acc.Codes, now); v.Kind {
-	case throttle.Allowed:
-	case throttle.Wait:
-		tells.WaitUntil = v.Until.Round(0).UTC()
-	default:
-		tells.Locked = true
-	}
+	s.held(&tells, acc, now)
 	return tells
 }

@@ -17,6 +17,9 @@ type Dialogue struct {
 	state     state
 	count     [messages]int // how many of each message came
 	reference string
+	failed    int // answers that were counted, of a login without an id
+	// recoveryOnly says that no code of a device is judged for long, but recovery codes are.
+	recoveryOnly bool
 }
 
 type state int
@@ -159,7 +162,7 @@ func (d *Dialogue) conclude(dec decision) Step {
 	}
 	if dec.result == "" || dec.result == audit.Retry {
 		d.state = asked
-		if frames, err = wire.AppendAsk(frames, wire.Hidden, d.service.cfg.Prompt); err != nil {
+		if frames, err = wire.AppendAsk(frames, wire.Hidden, d.prompt()); err != nil {
 			return d.broken(err)
 		}
 		return Step{Frames: frames}
@@ -210,4 +213,11 @@ func (d *Dialogue) unavailable(reason string, err error) decision {
 		dec.detail = err.Error()
 	}
 	return dec
+}
+
+func (d *Dialogue) prompt() string {
+	if d.recoveryOnly {
+		return askRecovery
+	}
+	return d.service.cfg.Prompt
 }

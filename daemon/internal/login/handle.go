@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -37,10 +36,15 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	case due.Kind != policy.Optional && due.Kind != policy.Required:
 		return d.unavailable("policy", fmt.Errorf("unknown kind of decision %d", due.Kind))
 	}
-	if out, allowed := verify.Allowed(acc, s.cfg.Limits, now); !allowed {
-		return d.judged(out, now)
+	out, allowed := d.judge().Allowed(acc, d.login(now), now)
+	switch {
+	case allowed:
+		return decision{} // ask
+	case out.RecoveryOnly:
+		d.recoveryOnly = true
+		return decision{say: sayRecoveryOnly(out, now)} // ask
 	}
-	return decision{} // ask
+	return d.judged(out, now)
 }
 
 // errUnchanged makes Update write nothing.
@@ -50,14 +54,14 @@ var errUnchanged = errors.New("nothing to write")
 func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	s := d.service
 	answer := string(text) // a copy: the change may outlive this call, and the buffer is the caller's
-	login := verify.Login{Mark: d.mark(), Since: s.cfg.Since}
+	judge, login := d.judge(), d.login(s.clock())
 	var out verify.Outcome
 	var now time.Time
 	err := s.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
 		// The time is read when it is this answer's turn, or answers that queued up together could
 		// overtake a wait that one of them has begun.
 		now = s.clock()
-		acc, out = verify.Answer(acc, answer, d.secret, s.cfg.Skew, s.cfg.Limits, login, now)
+		acc, out = judge.Answer(acc, answer, login, now)
 		if out.Kind != verify.Accepted && out.Kind != verify.Wrong {
 			return acc, errUnchanged
 		}
@@ -70,18 +74,8 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	if out.Kind == verify.Accepted && err != nil {
 		return d.unavailable("not_stored", err)
 	}
+	d.counted(out, now)
 	return d.judged(out, now)
-}
-
-// mark is what an account remembers of the login that used a code: a hash, so that nobody learns the id
-// from the store, and of the caller's uid too, so that nobody can repeat another's login. Nil: the login
-// can't repeat anything.
-func (d *Dialogue) mark() []byte {
-	if d.open.ID == "" {
-		return nil
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "totpd login\x00%d\x00%s", d.caller.UID, string(d.open.ID)))
-	return sum[:]
 }
 
 // abandoned ends a login that nobody waits for any more.
@@ -93,28 +87,14 @@ func (d *Dialogue) abandoned(context.Context, []byte) decision {
 	return decision{result: audit.Abandoned, reason: reason}
 }
 
-func (d *Dialogue) secret(dev account.Device) ([]byte, error) {
-	return d.service.key.Open(d.user, dev.ID, dev.Sealed)
-}
-
 // judged turns an outcome of verify into a decision.
 func (d *Dialogue) judged(out verify.Outcome, now time.Time) decision {
 	again := d.count[answerMessage] < d.tries()
 	switch out.Kind {
-	case verify.Accepted:
-		return decision{result: audit.Accepted, reason: "code", device: out.Device}
-	case verify.Repeated:
-		return decision{result: audit.Accepted, reason: "code_repeated", device: out.Device}
+	case verify.Accepted, verify.Repeated:
+		return d.letIn(out)
 	case verify.Wrong:
-		switch {
-		case out.Locks:
-			return decision{result: audit.Refused, reason: "wrong_code_locks", say: sayLocked(d.reference)}
-		case !out.Until.IsZero():
-			return decision{result: audit.Refused, reason: "wrong_code", detail: until(out.Until), say: sayWait(out.Until.Sub(now), d.reference)}
-		case again:
-			return decision{result: audit.Retry, reason: "wrong_code", say: sayTryAgain()}
-		}
-		return d.refused("wrong_code")
+		return d.wrong(out, again, now)
 	case verify.Replayed:
 		if again {
 			return decision{result: audit.Retry, reason: "used_code", device: out.Device, say: sayUsedTryAgain()}
@@ -125,10 +105,8 @@ func (d *Dialogue) judged(out verify.Outcome, now time.Time) decision {
 			return decision{result: audit.Retry, reason: "malformed", say: sayNoCode()}
 		}
 		return d.refused("malformed")
-	case verify.Waiting:
-		return decision{result: audit.Refused, reason: "wait", detail: until(out.Until), say: sayWait(out.Until.Sub(now), d.reference)}
-	case verify.Locked:
-		return decision{result: audit.Refused, reason: "locked", say: sayLocked(d.reference)}
+	case verify.Waiting, verify.Locked:
+		return d.held(out, again, now)
 	case verify.BrokenSecret:
 		dec := d.unavailable("broken_secret", out.Err)
 		dec.device = out.Device
@@ -139,5 +117,3 @@ func (d *Dialogue) judged(out verify.Outcome, now time.Time) decision {
 	}
 	return d.unavailable("outcome", fmt.Errorf("unknown kind of outcome %d", out.Kind))
 }
-
-func until(t time.Time) string { return "until " + t.UTC().Format(time.RFC3339) }

@@ -26,9 +26,10 @@ type Store interface {
 	Update(ctx context.Context, user string, change func(account.Account) (account.Account, error)) error
 }
 
-// Key opens the secrets that the store holds.
+// Key opens the secrets that the store holds, and hashes what is only recognised.
 type Key interface {
 	Open(user, device string, sealed []byte) ([]byte, error)
+	Hash(user, purpose, text string) []byte
 }
 
 // Recorder takes the journal line of a decision.
@@ -64,21 +65,22 @@ type Caller struct {
 
 // Service begins dialogues. It may be used by several goroutines at once.
 type Service struct {
-	store  Store
-	key    Key
-	cfg    Config
-	clock  func() time.Time
-	log    Recorder
-	lookup Lookup
-	groups GroupsOf
-	decide func(policy.Rules, policy.Question) policy.Decision
+	store    Store
+	key      Key
+	cfg      Config
+	clock    func() time.Time
+	log      Recorder
+	lookup   Lookup
+	groups   GroupsOf
+	failures *failures
+	decide   func(policy.Rules, policy.Question) policy.Decision
 }
 
 // New returns a service that judges by cfg.
 func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup, groups GroupsOf) *Service {
 	return &Service{
 		store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, groups: groups,
-		decide: policy.Decide,
+		failures: newFailures(), decide: policy.Decide,
 	}
 }
 

@@ -1,11 +1,14 @@
 // Package throttle limits guessing: it says from the failures so far whether an answer may be judged
 // now, and counts one failure more. It is pure: it keeps nothing and reads no clock.
 //
-// Always true: a success clears the failures, and nothing else does; a wait is never longer than
-// Limits.LongestWait; zero Limits lock everybody out.
+// Passwords (Decide, Failed) are counted in a row. Codes are counted by source, and for the user over all
+// sources: see Codes.
+//
+// Always true: a wait is never longer than Limits.LongestWait; zero Limits lock everybody out.
 //
 // With the defaults (3 free, 5 s doubling to 900 s, locked at 100) a guesser who knows the password
-// has 100 guesses at 3 codes in a million each, and needs most of a day for them.
+// has 80 guesses at 3 codes in a million each, from whatever number of addresses, and needs most of a day for
+// them; after that, none from where the owner never was.
 package throttle
 
 import (
@@ -37,6 +40,8 @@ const (
 type Verdict struct {
 	Kind  Kind
 	Until time.Time // of a Wait: when the next answer may be judged
+	// Elsewhere says of Locked that codes are still judged from sources that are known.
+	Elsewhere bool
 }
 
 // agreeing is how far two clocks, or two readings of one, may differ without one having been set.
@@ -51,6 +56,11 @@ func Decide(l Limits, a account.Attempts, now time.Time) Verdict {
 	if a.Failures >= l.Lock {
 		return Verdict{Kind: Locked}
 	}
+	return l.pause(a, now)
+}
+
+// pause is Decide without a lock.
+func (l Limits) pause(a account.Attempts, now time.Time) Verdict {
 	wait := l.wait(a.Failures)
 	since := now.Sub(a.Last)
 	if wait == 0 || since >= wait || since < -agreeing {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/subtle"
 	"encoding/base32"
 	"errors"
 	"slices"
@@ -47,27 +48,35 @@ func stepAt(d account.Device, t time.Time) int64 {
 	return t.Unix() / int64(d.Period)
 }
 
-// window returns the device's steps from the first to the last offset around the present one, at most
-// SkewMax to each side, the nearest first.
-func window(d account.Device, first, last int, now time.Time) []int64 {
-	return steps(d, max(first, -SkewMax), min(last, SkewMax), now)
-}
-
-// steps returns the device's steps from the first to the last offset around the present one, the
-// nearest first.
-func steps(d account.Device, first, last int, now time.Time) []int64 {
+// steps returns the device's steps up to around steps before and after the center, which is so many after the
+// present one; the nearest to the center first.
+func steps(d account.Device, center, around int, now time.Time) []int64 {
 	present := stepAt(d, now)
 	if present < 0 {
 		return nil
 	}
+	middle := present + int64(center)
 	var all []int64
-	for offset := first; offset <= last; offset++ {
-		if step := present + int64(offset); step >= 0 {
+	for offset := -around; offset <= around; offset++ {
+		if step := middle + int64(offset); step >= 0 {
 			all = append(all, step)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b int64) int { return int(abs(a-present) - abs(b-present)) })
+	slices.SortStableFunc(all, func(a, b int64) int { return int(abs(a-middle) - abs(b-middle)) })
 	return all
+}
+
+// matching returns the steps among candidates whose code is code. Each candidate is computed and
+// compared, so that the time taken doesn't show which one it was.
+func matching(d account.Device, secret []byte, code string, candidates []int64) []int64 {
+	var found []int64
+	for _, step := range candidates {
+		want, err := codeAt(d, secret, step)
+		if err == nil && len(want) == len(code) && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
+			found = append(found, step)
+		}
+	}
+	return found
 }
 
 func abs(n int64) int64 {

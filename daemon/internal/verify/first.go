@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/recovery"
 )
 
 // FirstKind is how the first code of a new device was judged. The zero value is none of them.
@@ -34,25 +35,36 @@ const (
 // FirstCode judges the first code of a device that waits for its confirmation. Whoever types it has
 // just been shown the secret: unlike Answer it may say how a code is wrong.
 func FirstCode(d account.Device, secret []byte, code string, skew int, now time.Time) First {
-	typed, ok := digits(code)
-	if !ok || len(typed) != d.Digits {
+	typed, kind := recovery.Normal(code)
+	if kind != recovery.Digits || len(typed) != d.Digits {
 		return First{Kind: FirstMalformed}
 	}
 	if len(secret) == 0 || d.Period <= 0 {
 		return First{Kind: FirstWrong}
 	}
-	if found := matches(d, secret, typed, window(d, -skew, skew, now)); len(found) > 0 {
+	if found := matching(d, secret, typed, steps(d, 0, min(skew, SkewMax), now)); len(found) > 0 {
 		return First{Kind: FirstConfirmed, Step: found[0]}
 	}
-	period := time.Duration(d.Period) * time.Second
-	around := int(clockWithin / period)
-	found := matches(d, secret, typed, steps(d, -around, around, now))
+	found := matching(d, secret, typed, steps(d, 0, around(d, clockWithin), now))
 	if len(found) == 0 {
 		return First{Kind: FirstWrong}
 	}
-	off := time.Duration(found[0]-stepAt(d, now)) * period
-	if off < 0 && off >= -expiredWithin {
+	off := offset(d, found[0], now)
+	if expired(off) {
 		return First{Kind: FirstExpired}
 	}
 	return First{Kind: FirstClock, ClockOff: off}
+}
+
+// offset is by how much a step is ahead of the present one; behind: negative.
+func offset(d account.Device, step int64, now time.Time) time.Duration {
+	return time.Duration(step-stepAt(d, now)) * time.Duration(d.Period) * time.Second
+}
+
+// expired says whether a code that is so far ahead was right a moment ago, without a clock being wrong.
+func expired(off time.Duration) bool { return off < 0 && off >= -expiredWithin }
+
+// around is how many steps of the device there are in a time.
+func around(d account.Device, t time.Duration) int {
+	return int(t / (time.Duration(d.Period) * time.Second))
 }

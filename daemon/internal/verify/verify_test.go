@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,6 +27,15 @@ func alice() account.Account {
 }
 
 func open(account.Device) ([]byte, error) { return seed, nil }
+
+func hash(purpose, text string) []byte {
+	sum := sha256.Sum256([]byte(purpose + "/" + text))
+	return sum[:]
+}
+
+func judge(open func(account.Device) ([]byte, error), skew int) Judge {
+	return Judge{Open: open, Hash: hash, Skew: skew, Limits: limits}
+}
 
 func code(t *testing.T, d account.Device, at time.Time) string {
 	t.Helper()
@@ -58,7 +68,7 @@ func TestVectorsOfRFC6238(t *testing.T) {
 			d := account.Device{ID: "t", Name: "token", Digits: 8, Period: 30, Algorithm: algorithm, Sealed: []byte{1}}
 			acc := account.Account{User: "alice", Devices: []account.Device{d}}
 			secret := func(account.Device) ([]byte, error) { return []byte(seeds[algorithm]), nil }
-			_, out := Answer(acc, want, secret, 0, limits, Login{}, time.Unix(v.unix, 0))
+			_, out := judge(secret, 0).Answer(acc, want, Login{}, time.Unix(v.unix, 0))
 			if out.Kind != Accepted || out.Step != v.unix/30 || out.Device != "token" {
 				t.Errorf("%s at %d: %+v", algorithm, v.unix, out)
 			}
@@ -79,7 +89,7 @@ func TestSkew(t *testing.T) {
 		{-5, 0, Wrong}, {1000, SkewMax, Accepted}, {1000, SkewMax + 1, Wrong}, {1000, -SkewMax - 1, Wrong},
 	} {
 		typed := code(t, phone(), noon.Add(time.Duration(c.offset)*30*time.Second))
-		if _, out := Answer(alice(), typed, open, c.skew, limits, Login{}, noon); out.Kind != c.want {
+		if _, out := judge(open, c.skew).Answer(alice(), typed, Login{}, noon); out.Kind != c.want {
 			t.Errorf("skew %d, code %d steps off: %d, want %d", c.skew, c.offset, out.Kind, c.want)
 		}
 	}
@@ -108,7 +118,7 @@ func TestWhatPeopleType(t *testing.T) {
 		right[:3] + "\u00a0" + right[3:]:     Malformed,
 		right[:5] + string('0'+'9'-right[5]): Wrong,
 	} {
-		after, out := Answer(alice(), typed, open, 0, limits, Login{}, noon)
+		after, out := judge(open, 0).Answer(alice(), typed, Login{}, noon)
 		if out.Kind != want {
 			t.Errorf("%q: %d, want %d", typed, out.Kind, want)
 		}
@@ -121,7 +131,7 @@ func TestWhatPeopleType(t *testing.T) {
 func TestACodeOnce(t *testing.T) {
 	typed := code(t, phone(), noon)
 	before := alice()
-	after, out := Answer(before, typed, open, 1, limits, Login{}, noon)
+	after, out := judge(open, 1).Answer(before, typed, Login{}, noon)
 	if out.Kind != Accepted || len(after.Devices[0].Used) != 1 || !after.Devices[0].LastUsed.Equal(noon) {
 		t.Fatalf("%+v, %+v", out, after)
 	}
@@ -129,13 +139,13 @@ func TestACodeOnce(t *testing.T) {
 		t.Error("the account that was judged changed too")
 	}
 	for _, later := range []time.Duration{0, 10 * time.Second, 30 * time.Second, -30 * time.Second} {
-		again, out := Answer(after, typed, open, 1, limits, Login{}, noon.Add(later))
+		again, out := judge(open, 1).Answer(after, typed, Login{}, noon.Add(later))
 		if out.Kind != Replayed || again.Codes.Failures != 0 {
 			t.Errorf("the same code %v later: %+v, %d failures", later, out, again.Codes.Failures)
 		}
 	}
 	// An earlier code of the window is still good: it was never used.
-	if _, out := Answer(after, code(t, phone(), noon.Add(-30*time.Second)), open, 1, limits, Login{}, noon); out.Kind != Accepted {
+	if _, out := judge(open, 1).Answer(after, code(t, phone(), noon.Add(-30*time.Second)), Login{}, noon); out.Kind != Accepted {
 		t.Errorf("the code before the used one: %+v", out)
 	}
 }
@@ -147,12 +157,12 @@ func TestClockWrongThenRight(t *testing.T) {
 	acc := alice()
 	var out Outcome
 	for _, at := range []time.Time{noon, ahead, noon.Add(time.Minute)} {
-		if acc, out = Answer(acc, code(t, phone(), at), open, 1, limits, Login{}, at); out.Kind != Accepted {
+		if acc, out = judge(open, 1).Answer(acc, code(t, phone(), at), Login{}, at); out.Kind != Accepted {
 			t.Fatalf("at %v: %+v", at, out)
 		}
 	}
 	for _, at := range []time.Time{noon, ahead, noon.Add(time.Minute)} {
-		if _, out := Answer(acc, code(t, phone(), at), open, 1, limits, Login{}, at); out.Kind != Replayed {
+		if _, out := judge(open, 1).Answer(acc, code(t, phone(), at), Login{}, at); out.Kind != Replayed {
 			t.Errorf("again at %v: %+v", at, out)
 		}
 	}
@@ -167,7 +177,7 @@ func TestUsedStepsAreDroppedOldestUseFirst(t *testing.T) {
 	}
 	use := func(at time.Time) Kind {
 		var out Outcome
-		acc, out = Answer(acc, code(t, phone(), at), open, 0, limits, Login{}, at)
+		acc, out = judge(open, 0).Answer(acc, code(t, phone(), at), Login{}, at)
 		if err := acc.Valid(); err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +212,7 @@ func TestNothingIsJudgedDuringAWait(t *testing.T) {
 	wrong := right[:5] + string('0'+'9'-right[5])
 	var out Outcome
 	for i := range 3 {
-		if acc, out = Answer(acc, wrong, open, 0, limits, Login{}, noon); out.Kind != Wrong || acc.Codes.Failures != i+1 {
+		if acc, out = judge(open, 0).Answer(acc, wrong, Login{}, noon); out.Kind != Wrong || acc.Codes.Failures != i+1 {
 			t.Fatalf("failure %d: %+v", i+1, out)
 		}
 	}
@@ -210,26 +220,38 @@ func TestNothingIsJudgedDuringAWait(t *testing.T) {
 		t.Errorf("the third failure lets wait until %v", out.Until)
 	}
 	for _, typed := range []string{right, wrong, ""} {
-		after, out := Answer(acc, typed, open, 0, limits, Login{}, noon.Add(4*time.Second))
+		after, out := judge(open, 0).Answer(acc, typed, Login{}, noon.Add(4*time.Second))
 		if out.Kind != Waiting || fmt.Sprint(after) != fmt.Sprint(acc) {
 			t.Errorf("%q during the wait: %+v, %+v", typed, out, after)
 		}
 	}
-	if acc, out = Answer(acc, right, open, 0, limits, Login{}, noon.Add(5*time.Second)); out.Kind != Accepted || acc.Codes.Failures != 0 {
+	if acc, out = judge(open, 0).Answer(acc, right, Login{Failed: 3}, noon.Add(5*time.Second)); out.Kind != Accepted || acc.Codes.Failures != 0 {
 		t.Errorf("after the wait: %+v, %d failures", out, acc.Codes.Failures)
 	}
 }
 
-func TestOneHundredFailuresLock(t *testing.T) {
-	acc := alice()
-	acc.Codes = account.Attempts{Failures: 99, Last: noon.Add(-time.Hour)}
+// From where the user never logged in, the last fifth of the guesses isn't judged.
+func TestFailuresLock(t *testing.T) {
 	right := code(t, phone(), noon)
-	acc, out := Answer(acc, right[:5]+string('0'+'9'-right[5]), open, 0, limits, Login{}, noon)
-	if out.Kind != Wrong || !out.Locks {
-		t.Fatalf("failure 100: %+v", out)
-	}
-	if _, out = Answer(acc, code(t, phone(), noon.AddDate(1, 0, 0)), open, 0, limits, Login{}, noon.AddDate(1, 0, 0)); out.Kind != Locked {
-		t.Errorf("a right code a year later: %+v", out)
+	wrong := right[:5] + string('0'+'9'-right[5])
+	year := noon.AddDate(1, 0, 0)
+	for _, c := range []struct {
+		source   string
+		failures int
+	}{{"192.0.2.7", 79}, {"local", 99}} {
+		acc := throttle.Know(alice(), "local", noon)
+		acc.Codes = account.Attempts{Failures: c.failures, Last: noon.Add(-time.Hour)}
+		login := Login{Source: c.source}
+		acc, out := judge(open, 1).Answer(acc, wrong, login, noon)
+		if out.Kind != Wrong || !out.Locks || out.Elsewhere != (c.failures < 99) {
+			t.Fatalf("failure %d: %+v", c.failures+1, out)
+		}
+		if _, out = judge(open, 1).Answer(acc, code(t, phone(), year), login, year); out.Kind != Locked {
+			t.Errorf("a right code a year later: %+v", out)
+		}
+		if _, out := judge(open, 1).Answer(acc, code(t, phone(), year), Login{Source: "local"}, year); (out.Kind == Accepted) != (c.failures < 99) {
+			t.Errorf("from where the user logs in: %+v", out)
+		}
 	}
 }
 
@@ -250,7 +272,7 @@ func TestSecretsThatDoNotOpen(t *testing.T) {
 		second := phone()
 		second.ID, second.Name = "q", "token"
 		acc.Devices = append(acc.Devices, second)
-		after, out := Answer(acc, typed, secrets, 1, limits, Login{}, noon)
+		after, out := judge(secrets, 1).Answer(acc, typed, Login{}, noon)
 		if out.Kind != BrokenSecret || out.Err == nil || fmt.Sprint(after) != fmt.Sprint(acc) {
 			t.Errorf("%s: %+v", name, out)
 		}
@@ -262,7 +284,7 @@ func TestDevicesOfTwoKinds(t *testing.T) {
 	token := account.Device{ID: "t", Name: "token", Digits: 8, Period: 60, Algorithm: account.SHA256, Sealed: []byte{1}}
 	acc.Devices = append(acc.Devices, token)
 	for _, d := range acc.Devices {
-		if _, out := Answer(acc, code(t, d, noon), open, 1, limits, Login{}, noon); out.Kind != Accepted || out.Device != d.Name {
+		if _, out := judge(open, 1).Answer(acc, code(t, d, noon), Login{}, noon); out.Kind != Accepted || out.Device != d.Name {
 			t.Errorf("%s: %+v", d.Name, out)
 		}
 	}
@@ -277,7 +299,7 @@ func TestNobodyGetsInOnAnOddRecord(t *testing.T) {
 		acc := alice()
 		change(&acc.Devices[0])
 		for _, typed := range []string{"", "0", "000000", code(t, phone(), noon)} {
-			if _, out := Answer(acc, typed, open, 1, limits, Login{}, noon); out.Kind == Accepted {
+			if _, out := judge(open, 1).Answer(acc, typed, Login{}, noon); out.Kind == Accepted {
 				t.Errorf("%s: %q was accepted", name, typed)
 			}
 			if first := FirstCode(acc.Devices[0], seed, typed, 1, noon); first.Kind == FirstConfirmed {
@@ -285,11 +307,11 @@ func TestNobodyGetsInOnAnOddRecord(t *testing.T) {
 			}
 		}
 	}
-	if _, out := Answer(account.Account{User: "alice"}, "", open, 1, limits, Login{}, noon); out.Kind != NotEnrolled {
+	if _, out := judge(open, 1).Answer(account.Account{User: "alice"}, "", Login{}, noon); out.Kind != NotEnrolled {
 		t.Errorf("not enrolled: %+v", out)
 	}
 	before1970 := time.Unix(-30, 0)
-	if _, out := Answer(alice(), "000000", open, 1, limits, Login{}, before1970); out.Kind != Wrong {
+	if _, out := judge(open, 1).Answer(alice(), "000000", Login{}, before1970); out.Kind != Wrong {
 		t.Errorf("before 1970: %+v", out)
 	}
 }
