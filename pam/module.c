@@ -248,7 +248,7 @@ static int ask(struct login *l)
 	l->typed = NULL;
 	l->d.answer = text_of(NULL);
 	int rc = converse(l->pamh, l->d.style, l->d.text, &l->typed);
-	if (rc != PAM_SUCCESS) {
+	if (rc != PAM_SUCCESS && !l->d.optional) {
 		if (l->options.debug)
 			host_log(LOG_DEBUG, l->service, "no answer from the conversation: %s", pam_strerror(l->pamh, rc));
 		return PAM_CONV_ERR;
@@ -370,6 +370,62 @@ static const char *outcome_name(int rc)
 	}
 }
 
+/* kept is what a call that failed leaves on the PAM handle for the next one there: see wire.LoginID. A
+ * child has a copy of the handle, and is no part of the login. */
+struct kept {
+	pid_t process;
+	char id[2 * 16 + 1];
+};
+
+#define KEPT "pam_totpd_login"
+
+static void forget(pam_handle_t *pamh, void *data, int status)
+{
+	(void)pamh, (void)status;
+	if (data != NULL) {
+		explicit_bzero(data, sizeof(struct kept));
+		free(data);
+	}
+}
+
+static bool same_login(struct login *l)
+{
+	const void *data = NULL;
+	if (pam_get_data(l->pamh, KEPT, &data) != PAM_SUCCESS || data == NULL)
+		return false;
+	const struct kept *kept = data;
+	if (kept->process != getpid())
+		return false;
+	memcpy(l->id, kept->id, sizeof l->id);
+	l->d.id = text_of(l->id);
+	return true;
+}
+
+/* keep_login keeps the id until a call ends well. Where it can't be kept, the next call is another login. */
+static void keep_login(struct login *l, int rc)
+{
+	struct kept *kept = NULL;
+	if (rc != PAM_SUCCESS && rc != PAM_IGNORE && l->id[0] != '\0' && (kept = malloc(sizeof *kept)) != NULL) {
+		kept->process = getpid();
+		memcpy(kept->id, l->id, sizeof kept->id);
+	}
+	if (pam_set_data(l->pamh, KEPT, kept, forget) != PAM_SUCCESS)
+		forget(l->pamh, kept, 0);
+}
+
+/* columns is the width of the terminal that the login program runs on; 0 where it has none. sshd's, if
+ * any, isn't the person's. */
+static int columns(struct text tty)
+{
+	struct winsize size;
+	if (tty.n == 3 && memcmp(tty.p, "ssh", 3) == 0)
+		return 0;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+			return size.ws_col;
+	return 0;
+}
+
 /* make_id fills the id in, or leaves it empty where no random bytes are to be had. */
 static void make_id(struct login *l)
 {
@@ -419,8 +475,11 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 	l->d.tty = item(pamh, PAM_TTY);
 	l->d.ruser = item(pamh, PAM_RUSER);
 	l->d.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0"));
-	make_id(l);
+	l->d.columns = columns(l->d.tty);
+	if (!same_login(l))
+		make_id(l);
 	rc = run(l);
+	keep_login(l, rc);
 	if (rc == PAM_IGNORE && l->options.with_key)
 		rc = PAM_SUCCESS; /* no code is due, so the key was all */
 	if (l->options.debug)

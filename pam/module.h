@@ -30,6 +30,7 @@ enum want {
 struct dialogue {
 	/* from C, before the first step */
 	struct text socket, user, service, rhost, tty, ruser, authinfo, id;
+	int columns; /* see wire.Open */
 
 	/* from C, before the step that follows WANT_ASK */
 	struct text answer;
@@ -37,6 +38,7 @@ struct dialogue {
 	/* from Go */
 	int want;
 	int style;   /* a style of PAM: PAM_PROMPT_ECHO_OFF and so on */
+	int optional; /* of WANT_ASK: whether no answer is an empty one */
 	int outcome; /* what to return to PAM */
 	int cause;
 	const char *fault;
@@ -44,7 +46,9 @@ struct dialogue {
 
 	/* Go's own */
 	int fd; /* closed by C, -1 when there is none */
+	int version; /* of the dialogue; 0 before the first */
 	int sent;  /* whole frames, through this fd */
+	int heard; /* whether anything has come through it */
 	size_t begin, end; /* what of frame is to be sent, or has come */
 	size_t dirty;      /* how much of frame has been used: C wipes it */
 	unsigned char frame[WIRE_MAX_FRAME];

@@ -94,9 +94,15 @@ func begin(d *C.struct_dialogue) {
 		return
 	}
 	d.fd = C.int(fd)
-	d.sent = 0
-	open := wire.Open{User: str(d.user), Service: str(d.service), RHost: str(d.rhost), TTY: str(d.tty), RUser: str(d.ruser),
-		AuthInfo: str(d.authinfo), ID: wire.LoginID(str(d.id))}
+	d.sent, d.heard = 0, 0
+	if d.version == 0 {
+		d.version = wire.Version
+	}
+	open := wire.Open{Version: byte(d.version), User: str(d.user), Service: str(d.service), RHost: str(d.rhost),
+		TTY: str(d.tty), RUser: str(d.ruser), AuthInfo: str(d.authinfo), ID: wire.LoginID(str(d.id))}
+	if d.version > wire.Oldest {
+		open.Columns = uint16(d.columns)
+	}
 	out, err := wire.AppendOpen(frame(d)[:0], &open)
 	if err != nil {
 		fail(d, faultOpen, 0)
@@ -190,16 +196,26 @@ func receive(d *C.struct_dialogue) {
 			d.want = C.WANT_INPUT
 			return
 		case errno == syscall.ECONNRESET, errno == 0 && got == 0:
-			lose(d, faultHangUp, 0)
+			hungUp(d)
 			return
 		case errno != 0:
 			fail(d, faultReceive, errno)
 			return
 		default:
+			d.heard = 1
 			d.end += C.size_t(got)
 			d.dirty = max(d.dirty, d.end)
 		}
 	}
+}
+
+// hungUp is for a daemon that has gone. One that took the Open and said nothing may be an earlier one, which
+// doesn't know its Version, or have been stopped just then: the next Open is of the other Version.
+func hungUp(d *C.struct_dialogue) {
+	if d.sent == 1 && d.heard == 0 {
+		d.version = wire.Oldest + wire.Version - d.version
+	}
+	lose(d, faultHangUp, 0)
 }
 
 // act is the one place where the daemon's word becomes an outcome. Only an accepting verdict after an
@@ -207,12 +223,17 @@ func receive(d *C.struct_dialogue) {
 func act(d *C.struct_dialogue, f wire.Frame) {
 	last := d.begin == d.end // a question or a verdict is followed by nothing
 	switch {
-	case f.Kind == wire.KindAsk && last:
+	case f.Kind == wire.KindAsk && last && mayAsk(d, f.Style):
 		show(d, f.Text)
 		d.want = C.WANT_ASK
 		d.style = C.PAM_PROMPT_ECHO_OFF
-		if f.Style == wire.Visible {
+		d.optional = 0
+		switch f.Style {
+		case wire.Visible:
 			d.style = C.PAM_PROMPT_ECHO_ON
+		case wire.Optional:
+			d.style = C.PAM_PROMPT_ECHO_ON
+			d.optional = 1
 		}
 	case f.Kind == wire.KindTell:
 		show(d, f.Text)
@@ -226,6 +247,17 @@ func act(d *C.struct_dialogue, f wire.Frame) {
 	default:
 		fail(d, faultOrder, 0)
 	}
+}
+
+// mayAsk says whether the dialogue's Version has questions of this style.
+func mayAsk(d *C.struct_dialogue, style wire.Style) bool {
+	switch style {
+	case wire.Hidden, wire.Visible:
+		return true
+	case wire.Optional:
+		return d.version > wire.Oldest
+	}
+	return false
 }
 
 func end(d *C.struct_dialogue, o wire.Outcome) {

@@ -17,6 +17,10 @@
 //
 // A module that loses the daemon before the verdict begins the dialogue again, with the same LoginID.
 //
+// In a combined login (Open.Combined) the person types password and code together, before anything has
+// looked at the password. There the one Ask is a Combined one; the module keeps the password and answers
+// with the code behind it, or hangs up when the password is wrong. The password is in no frame.
+//
 // How the dialogue may change: module and daemon are upgraded together, but not at one moment. A login
 // program keeps the module that it has loaded, a screen locker for months; and between the unpacking of
 // a package and the restart of the daemon, new modules meet the old daemon. So
@@ -25,13 +29,18 @@
 //     style or outcome that the Open's Version doesn't know;
 //   - a daemon that doesn't know the Version of an Open hangs up without a word, as it does today. A
 //     module with a new Version keeps the one before it for a release: when it is hung up on before
-//     anything has come, it begins again with that one, as it begins again anyway;
+//     anything has come, it begins again with that one, as it begins again anyway. A combined login has
+//     no earlier Version to begin again with, and is denied by a daemon that doesn't know it;
 //   - nothing changes its meaning within a Version. What is sent is never ignored: an unknown frame, a
 //     byte too many, is an error on both sides.
 package wire
 
-// Version of the dialogue, first byte of every Open. A daemon that doesn't know it refuses.
-const Version = 1
+// Version of the dialogue, first byte of every Open. A daemon that doesn't know it refuses. Version 2 came
+// with Open.Columns and Open.Combined and the styles Combined and Optional; Oldest is still spoken.
+const (
+	Version = 2
+	Oldest  = 1
+)
 
 // Limits of a frame, in bytes.
 const (
@@ -61,12 +70,21 @@ const (
 // Style says how an Ask or a Tell is shown.
 type Style byte
 
-// Styles of an Ask (Hidden, Visible) and of a Tell (Info, Error), as in pam_conv(3).
+// Styles of an Ask (Hidden, Visible) and of a Tell (Info, Error), as in pam_conv(3), and two more of an
+// Ask for an Open of Version 2.
 const (
-	Hidden  Style = 0
-	Visible Style = 1
-	Info    Style = 2
-	Error   Style = 3
+	Hidden   Style = 0
+	Visible  Style = 1
+	Info     Style = 2
+	Error    Style = 3
+	Combined Style = 4 // hidden, in a combined login: password and code are typed together. Frame.Tails
+	Optional Style = 5 // visible; a conversation that fails is an empty Answer, and the login goes on
+)
+
+// TailsMax is how many lengths a Combined Ask may name, TailMax how long the tail of an answer may be.
+const (
+	TailsMax = 8
+	TailMax  = 32
 )
 
 // Outcome is what a Verdict says. The zero value is no outcome.
@@ -80,8 +98,10 @@ const (
 	Unavailable Outcome = 4 // PAM_AUTHINFO_UNAVAIL: the daemon could not decide
 )
 
-// LoginID is 16 random bytes in hexadecimal that one call of the module made for itself, and tells
-// nobody but the daemon. Two dialogues with one LoginID are one login that lost the daemon in between.
+// LoginID is 16 random bytes in hexadecimal that the module made for one login, and tells nobody but the
+// daemon. A login is the calls of the module on one PAM handle in one process, from the first to the one
+// that ends well: accepted, or no code due. So two dialogues with one LoginID are one login: it lost the
+// daemon in between, or the one before was refused and the person tries again.
 // It is empty where no random bytes were to be had. It prints as redacted: whoever knew it could use
 // the code of that login once more.
 type LoginID string
@@ -90,8 +110,9 @@ type LoginID string
 func (LoginID) String() string   { return "[redacted id]" }
 func (LoginID) GoString() string { return "[redacted id]" }
 
-// Open begins a dialogue. Every field but ID is as PAM has it; an unset item is empty.
+// Open begins a dialogue. The fields from User to AuthInfo are as PAM has them; an unset item is empty.
 type Open struct {
+	Version  byte   // of the dialogue that follows; 0, to AppendOpen only: the newest
 	User     string // PAM_USER
 	Service  string // PAM_SERVICE
 	RHost    string // PAM_RHOST
@@ -99,11 +120,22 @@ type Open struct {
 	RUser    string // PAM_RUSER
 	AuthInfo string // SSH_AUTH_INFO_0 of the PAM environment: what sshd has verified already
 	ID       LoginID
+	Columns  uint16 // Version 2: of the terminal that the login program itself runs on; 0: not known
+	Combined bool   // Version 2: password and code are typed together
 }
 
-// fields lists them in the order of the frame.
+// fields lists the texts in the order of the frame. In Version 2 two bytes of Columns (big endian) and one
+// that is 1 for Combined, else 0, follow them.
 func (o *Open) fields() [7]*string {
 	return [7]*string{&o.User, &o.Service, &o.RHost, &o.TTY, &o.RUser, &o.AuthInfo, (*string)(&o.ID)}
+}
+
+// rest is how many bytes follow the texts.
+func rest(version byte) int {
+	if version == Oldest {
+		return 0
+	}
+	return 3
 }
 
 func (o *Open) validID() bool { return o.ID == "" || len(o.ID) == IDSize }
@@ -124,15 +156,18 @@ const (
 	ErrOutcome  ProtocolError = "unknown outcome"
 	ErrText     ProtocolError = "text is empty or holds a NUL"
 	ErrID       ProtocolError = "login id of a wrong length"
+	ErrTails    ProtocolError = "lengths of a code out of range"
+	ErrFlag     ProtocolError = "unknown flag"
 )
 
-// Frame is one decoded frame. Text points into the buffer given to Decode. It prints as redacted: the
+// Frame is one decoded frame. Text and Tails point into the buffer given to Decode. It prints as redacted: the
 // text of an Answer is a code.
 type Frame struct {
 	Kind    Kind
 	Style   Style   // of an Ask or a Tell
 	Outcome Outcome // of a Verdict
 	Text    []byte  // of an Ask, a Tell or an Answer; of an Open: what DecodeOpen reads
+	Tails   []byte  // of a Combined Ask: how many digits a code may have that follows the password at once
 }
 
 // String and GoString redact.
@@ -183,13 +218,20 @@ func decodePayload(kind Kind, p []byte) (Frame, error) {
 	switch kind {
 	case KindAsk, KindTell:
 		style := Style(code)
-		if kind == KindAsk && style > Visible || kind == KindTell && (style < Info || style > Error) {
+		if style > Optional || (kind == KindTell) != (style == Info || style == Error) {
 			return Frame{}, ErrStyle
+		}
+		var tails []byte
+		if style == Combined {
+			var err error
+			if tails, text, err = cutTails(text); err != nil {
+				return Frame{}, err
+			}
 		}
 		if len(text) == 0 || holdsNUL(text) {
 			return Frame{}, ErrText
 		}
-		return Frame{Kind: kind, Style: style, Text: text}, nil
+		return Frame{Kind: kind, Style: style, Text: text, Tails: tails}, nil
 	case KindVerdict:
 		if code < byte(Accepted) || code > byte(Unavailable) {
 			return Frame{}, ErrOutcome
@@ -202,6 +244,28 @@ func decodePayload(kind Kind, p []byte) (Frame, error) {
 	return Frame{}, ErrKind
 }
 
+// cutTails takes the lengths off a Combined Ask: one byte of how many, and one for each.
+func cutTails(p []byte) (tails, text []byte, err error) {
+	if len(p) == 0 || len(p) < 1+int(p[0]) {
+		return nil, nil, ErrMissing
+	}
+	end := 1 + int(p[0])
+	tails, text = p[1:end], p[end:]
+	if !validTails(tails) {
+		return nil, nil, ErrTails
+	}
+	return tails, text, nil
+}
+
+func validTails(tails []byte) bool {
+	for _, n := range tails {
+		if n == 0 || n > TailMax {
+			return false
+		}
+	}
+	return len(tails) <= TailsMax
+}
+
 // DecodeOpen reads the content of an Open frame. The strings are copies.
 func DecodeOpen(f Frame) (Open, error) {
 	if f.Kind != KindOpen {
@@ -211,11 +275,11 @@ func DecodeOpen(f Frame) (Open, error) {
 	if len(p) == 0 {
 		return Open{}, ErrMissing
 	}
-	if p[0] != Version {
+	if p[0] < Oldest || p[0] > Version {
 		return Open{}, ErrVersion
 	}
+	o := Open{Version: p[0]}
 	p = p[1:]
-	var o Open
 	for _, field := range o.fields() {
 		if len(p) < 2 {
 			return Open{}, ErrMissing
@@ -231,8 +295,15 @@ func DecodeOpen(f Frame) (Open, error) {
 		*field = string(text)
 		p = p[2+n:]
 	}
-	if len(p) != 0 {
+	switch more := rest(o.Version); {
+	case len(p) < more:
+		return Open{}, ErrMissing
+	case len(p) > more:
 		return Open{}, ErrTrailing
+	case more > 0 && p[2] > 1:
+		return Open{}, ErrFlag
+	case more > 0:
+		o.Columns, o.Combined = uint16(p[0])<<8|uint16(p[1]), p[2] == 1
 	}
 	if !o.validID() {
 		return Open{}, ErrID
@@ -240,12 +311,20 @@ func DecodeOpen(f Frame) (Open, error) {
 	return o, nil
 }
 
-// AppendOpen appends an Open frame to dst, or returns ErrSize or ErrID and dst as it was.
+// AppendOpen appends an Open frame to dst, or returns an error and dst as it was. What the Version doesn't
+// know is an error: ErrVersion.
 func AppendOpen(dst []byte, o *Open) ([]byte, error) {
+	version := o.Version
+	if version == 0 {
+		version = Version
+	}
+	if version < Oldest || version > Version || version == Oldest && (o.Columns != 0 || o.Combined) {
+		return dst, ErrVersion
+	}
 	if !o.validID() {
 		return dst, ErrID
 	}
-	size := 1
+	size := 1 + rest(version)
 	for _, field := range o.fields() {
 		if len(*field) > MaxPayload {
 			return dst, ErrSize
@@ -255,10 +334,16 @@ func AppendOpen(dst []byte, o *Open) ([]byte, error) {
 	if size > MaxPayload {
 		return dst, ErrSize
 	}
-	dst = append(dst, byte(KindOpen), byte(size>>8), byte(size), Version)
+	dst = append(dst, byte(KindOpen), byte(size>>8), byte(size), version)
 	for _, field := range o.fields() {
 		dst = append(dst, byte(len(*field)>>8), byte(len(*field)))
 		dst = append(dst, *field...)
+	}
+	if version > Oldest {
+		dst = append(dst, byte(o.Columns>>8), byte(o.Columns), 0)
+		if o.Combined {
+			dst[len(dst)-1] = 1
+		}
 	}
 	return dst, nil
 }
@@ -275,23 +360,43 @@ func AppendAnswer(dst, text []byte) ([]byte, error) {
 	return append(dst, text...), nil
 }
 
-// AppendAsk appends an Ask frame to dst, or returns an error and dst as it was.
+// AppendAsk appends an Ask frame to dst, or returns an error and dst as it was. A Combined one is
+// AppendCombined's.
 func AppendAsk(dst []byte, style Style, text string) ([]byte, error) {
-	return appendText(dst, KindAsk, style, text)
+	if style == Combined {
+		return dst, ErrStyle
+	}
+	return appendText(dst, KindAsk, style, nil, text)
+}
+
+// AppendCombined appends a Combined Ask to dst, or returns an error and dst as it was. tails are the numbers
+// of digits that a code may have, the likeliest first; there may be none.
+func AppendCombined(dst []byte, tails []byte, text string) ([]byte, error) {
+	if !validTails(tails) {
+		return dst, ErrTails
+	}
+	return appendText(dst, KindAsk, Combined, tails, text)
 }
 
 // AppendTell appends a Tell frame to dst, or returns an error and dst as it was.
 func AppendTell(dst []byte, style Style, text string) ([]byte, error) {
-	return appendText(dst, KindTell, style, text)
+	return appendText(dst, KindTell, style, nil, text)
 }
 
-func appendText(dst []byte, kind Kind, style Style, text string) ([]byte, error) {
+func appendText(dst []byte, kind Kind, style Style, tails []byte, text string) ([]byte, error) {
 	size := 1 + len(text)
+	if style == Combined {
+		size += 1 + len(tails)
+	}
 	if size > MaxPayload {
 		return dst, ErrSize
 	}
 	before := len(dst)
 	dst = append(dst, byte(kind), byte(size>>8), byte(size), byte(style))
+	if style == Combined {
+		dst = append(dst, byte(len(tails)))
+		dst = append(dst, tails...)
+	}
 	dst = append(dst, text...)
 	if _, err := decodePayload(kind, dst[before+HeaderSize:]); err != nil {
 		return dst[:before], err

@@ -12,9 +12,17 @@ import (
 )
 
 var alice = Open{
+	Version: 2, Columns: 300, Combined: true,
 	User: "alice", Service: "sshd", RHost: "192.0.2.7", TTY: "ssh", RUser: "bob",
 	AuthInfo: "publickey ssh-ed25519 AAAA\n", ID: "00112233445566778899aabbccddeeff",
 }
+
+// old is what alice is to a module of Version 1.
+var old = func() Open {
+	o := alice
+	o.Version, o.Columns, o.Combined = 1, 0, false
+	return o
+}()
 
 // frames is one of each kind, as the Append functions make them.
 func frames(t testing.TB) map[string][]byte {
@@ -28,6 +36,8 @@ func frames(t testing.TB) map[string][]byte {
 	}
 	frame, err := AppendOpen(nil, &alice)
 	keep("open", frame, err)
+	frame, err = AppendOpen(nil, &old)
+	keep("old open", frame, err)
 	frame, err = AppendOpen(nil, &Open{})
 	keep("empty open", frame, err)
 	frame, err = AppendAnswer(nil, []byte("123 456"))
@@ -36,6 +46,12 @@ func frames(t testing.TB) map[string][]byte {
 	keep("empty answer", frame, err)
 	frame, err = AppendAsk(nil, Hidden, "One-time code: ")
 	keep("ask", frame, err)
+	frame, err = AppendAsk(nil, Optional, "Remember this computer? ")
+	keep("optional ask", frame, err)
+	frame, err = AppendCombined(nil, []byte{6, 8}, "Password and one-time code: ")
+	keep("combined ask", frame, err)
+	frame, err = AppendCombined(nil, nil, "Password and one-time code: ")
+	keep("combined ask without lengths", frame, err)
 	frame, err = AppendTell(nil, Error, "not accepted")
 	keep("tell", frame, err)
 	for o := Accepted; o <= Unavailable; o++ {
@@ -56,6 +72,9 @@ func again(f Frame) ([]byte, error) {
 	case KindAnswer:
 		return AppendAnswer(nil, f.Text)
 	case KindAsk:
+		if f.Style == Combined {
+			return AppendCombined(nil, f.Tails, string(f.Text))
+		}
 		return AppendAsk(nil, f.Style, string(f.Text))
 	case KindTell:
 		return AppendTell(nil, f.Style, string(f.Text))
@@ -81,8 +100,27 @@ func TestWhatIsEncodedDecodes(t *testing.T) {
 			}
 		}
 	}
-	f, _, _ := Decode(frames(t)["open"])
-	if o, err := DecodeOpen(f); err != nil || o != alice {
+	for name, want := range map[string]Open{"open": alice, "old open": old, "empty open": {Version: Version}} {
+		f, _, _ := Decode(frames(t)[name])
+		if o, err := DecodeOpen(f); err != nil || o != want {
+			t.Errorf("%+v, %v", o, err)
+		}
+	}
+	f, _, _ := Decode(frames(t)["combined ask"])
+	if !bytes.Equal(f.Tails, []byte{6, 8}) || string(f.Text) != "Password and one-time code: " {
+		t.Errorf("lengths %v, text %q", f.Tails, f.Text)
+	}
+}
+
+// The Opens of Version 1 are read as they were written by the modules of then.
+func TestVersion1(t *testing.T) {
+	frame := []byte("\x01\x00\x3a\x01\x00\x05alice\x00\x02su\x00\x00\x00\x04tty1\x00\x00\x00\x00\x00\x20" + string(alice.ID))
+	f, _, err := Decode(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Open{Version: 1, User: "alice", Service: "su", TTY: "tty1", ID: alice.ID}
+	if o, err := DecodeOpen(f); err != nil || o != want {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
@@ -102,7 +140,16 @@ func TestBadFrames(t *testing.T) {
 		"ask without style":   {[]byte{3, 0, 0}, ErrMissing},
 		"ask styled as tell":  {[]byte{3, 0, 2, 2, 'x'}, ErrStyle},
 		"tell styled as ask":  {[]byte{4, 0, 2, 1, 'x'}, ErrStyle},
-		"tell of style 4":     {[]byte{4, 0, 2, 4, 'x'}, ErrStyle},
+		"tell of style 4":     {[]byte{4, 0, 3, 4, 0, 'x'}, ErrStyle},
+		"tell of style 5":     {[]byte{4, 0, 2, 5, 'x'}, ErrStyle},
+		"ask of style 6":      {[]byte{3, 0, 2, 6, 'x'}, ErrStyle},
+		"combined, no count":  {[]byte{3, 0, 1, 4}, ErrMissing},
+		"combined, cut":       {[]byte{3, 0, 3, 4, 2, 6}, ErrMissing},
+		"combined, huge":      {append([]byte{3, 1, 2, 4, 255}, bytes.Repeat([]byte{6}, 256)...), ErrTails},
+		"combined, nine":      {append(append([]byte{3, 0, 12, 4, 9}, bytes.Repeat([]byte{6}, 9)...), 'x'), ErrTails},
+		"combined, length 0":  {[]byte{3, 0, 4, 4, 1, 0, 'x'}, ErrTails},
+		"combined, length 33": {[]byte{3, 0, 4, 4, 1, 33, 'x'}, ErrTails},
+		"combined, no text":   {[]byte{3, 0, 3, 4, 1, 6}, ErrText},
 		"ask without text":    {[]byte{3, 0, 1, 0}, ErrText},
 		"tell with a NUL":     {[]byte{4, 0, 2, 2, 0}, ErrText},
 		"verdict of nothing":  {[]byte{5, 0, 0}, ErrMissing},
@@ -121,20 +168,25 @@ func TestBadOpens(t *testing.T) {
 	good, _ := AppendOpen(nil, &alice)
 	payload := good[HeaderSize:]
 	empty, _ := AppendOpen(nil, &Open{})
-	nobody := empty[HeaderSize:]
+	nobody := empty[HeaderSize : len(empty)-3]
+	before, _ := AppendOpen(nil, &old)
 	for name, c := range map[string]struct {
 		f    Frame
 		want error
 	}{
-		"another kind":      {Frame{Kind: KindAnswer, Text: payload}, ErrKind},
-		"empty":             {Frame{Kind: KindOpen}, ErrMissing},
-		"version 2":         {Frame{Kind: KindOpen, Text: append([]byte{2}, payload[1:]...)}, ErrVersion},
-		"cut":               {Frame{Kind: KindOpen, Text: payload[:len(payload)-1]}, ErrMissing},
-		"cut in a length":   {Frame{Kind: KindOpen, Text: payload[:2]}, ErrMissing},
-		"a field too many":  {Frame{Kind: KindOpen, Text: append(bytes.Clone(payload), 0, 0)}, ErrTrailing},
-		"length beyond end": {Frame{Kind: KindOpen, Text: []byte{1, 0xff, 0xff, 'a'}}, ErrMissing},
-		"short id":          {Frame{Kind: KindOpen, Text: append(bytes.Clone(nobody[:len(nobody)-1]), 1, 'x')}, ErrID},
-		"name with a NUL":   {Frame{Kind: KindOpen, Text: bytes.Replace(payload, []byte("alice"), []byte("ali\x00e"), 1)}, ErrText},
+		"another kind":       {Frame{Kind: KindAnswer, Text: payload}, ErrKind},
+		"empty":              {Frame{Kind: KindOpen}, ErrMissing},
+		"version 0":          {Frame{Kind: KindOpen, Text: append([]byte{0}, payload[1:]...)}, ErrVersion},
+		"version 3":          {Frame{Kind: KindOpen, Text: append([]byte{3}, payload[1:]...)}, ErrVersion},
+		"version 1 with 2's": {Frame{Kind: KindOpen, Text: append([]byte{1}, payload[1:]...)}, ErrTrailing},
+		"version 2 with 1's": {Frame{Kind: KindOpen, Text: append([]byte{2}, before[HeaderSize+1:]...)}, ErrMissing},
+		"flag 2":             {Frame{Kind: KindOpen, Text: append(bytes.Clone(payload[:len(payload)-1]), 2)}, ErrFlag},
+		"cut":                {Frame{Kind: KindOpen, Text: payload[:len(payload)-1]}, ErrMissing},
+		"cut in a length":    {Frame{Kind: KindOpen, Text: payload[:2]}, ErrMissing},
+		"a field too many":   {Frame{Kind: KindOpen, Text: append(bytes.Clone(payload), 0, 0)}, ErrTrailing},
+		"length beyond end":  {Frame{Kind: KindOpen, Text: []byte{1, 0xff, 0xff, 'a'}}, ErrMissing},
+		"short id":           {Frame{Kind: KindOpen, Text: append(bytes.Clone(nobody[:len(nobody)-1]), 1, 'x', 0, 0, 0)}, ErrID},
+		"name with a NUL":    {Frame{Kind: KindOpen, Text: bytes.Replace(payload, []byte("alice"), []byte("ali\x00e"), 1)}, ErrText},
 	} {
 		if o, err := DecodeOpen(c.f); !errors.Is(err, c.want) || o != (Open{}) {
 			t.Errorf("%s: %v, want %v and nothing else", name, err, c.want)
@@ -157,6 +209,12 @@ func TestWhatCannotBeEncoded(t *testing.T) {
 	check("fields too long", dst, err, ErrSize)
 	dst, err = AppendOpen(before, &Open{ID: "short"})
 	check("an id too short", dst, err, ErrID)
+	dst, err = AppendOpen(before, &Open{Version: 3})
+	check("a later version", dst, err, ErrVersion)
+	dst, err = AppendOpen(before, &Open{Version: 1, Columns: 80})
+	check("columns in version 1", dst, err, ErrVersion)
+	dst, err = AppendOpen(before, &Open{Version: 1, Combined: true})
+	check("a combined login in version 1", dst, err, ErrVersion)
 	dst, err = AppendAnswer(before, []byte(long[:MaxAnswer+1]))
 	check("answer too long", dst, err, ErrSize)
 	dst, err = AppendAnswer(before, []byte{0})
@@ -165,6 +223,18 @@ func TestWhatCannotBeEncoded(t *testing.T) {
 	check("prompt too long", dst, err, ErrSize)
 	dst, err = AppendAsk(before, Info, "x")
 	check("ask styled as tell", dst, err, ErrStyle)
+	dst, err = AppendAsk(before, Combined, "x")
+	check("a combined ask without its lengths", dst, err, ErrStyle)
+	dst, err = AppendCombined(before, []byte{0}, "x")
+	check("a code of no length", dst, err, ErrTails)
+	dst, err = AppendCombined(before, make([]byte, 9), "x")
+	check("too many lengths", dst, err, ErrTails)
+	dst, err = AppendCombined(before, []byte{6}, long[2:])
+	check("combined prompt too long", dst, err, ErrSize)
+	dst, err = AppendTell(before, Combined, "x")
+	check("tell styled as combined", dst, err, ErrStyle)
+	dst, err = AppendTell(before, Optional, "x")
+	check("tell styled as optional", dst, err, ErrStyle)
 	dst, err = AppendTell(before, Hidden, "x")
 	check("tell styled as ask", dst, err, ErrStyle)
 	dst, err = AppendTell(before, Info, "")
@@ -180,12 +250,13 @@ func TestAppendsDoNotAllocateWhenThereIsRoom(t *testing.T) {
 	open := alice
 	full, _ := AppendOpen(nil, &open)
 	for name, append := range map[string]func(){
-		"open":    func() { _, _ = AppendOpen(room, &open) },
-		"answer":  func() { _, _ = AppendAnswer(room, answer) },
-		"ask":     func() { _, _ = AppendAsk(room, Hidden, "One-time code: ") },
-		"tell":    func() { _, _ = AppendTell(room, Info, "try again in 40 s") },
-		"verdict": func() { _ = AppendVerdict(room, Refused) },
-		"decode":  func() { _, _, _ = Decode(full) },
+		"open":     func() { _, _ = AppendOpen(room, &open) },
+		"answer":   func() { _, _ = AppendAnswer(room, answer) },
+		"combined": func() { _, _ = AppendCombined(room, []byte{6, 8}, "Password and one-time code: ") },
+		"ask":      func() { _, _ = AppendAsk(room, Hidden, "One-time code: ") },
+		"tell":     func() { _, _ = AppendTell(room, Info, "try again in 40 s") },
+		"verdict":  func() { _ = AppendVerdict(room, Refused) },
+		"decode":   func() { _, _, _ = Decode(full) },
 	} {
 		if n := testing.AllocsPerRun(100, append); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
@@ -237,7 +308,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, buf []byte) {
 		frame, n, err := Decode(buf)
 		if err != nil || n == 0 {
-			if n != 0 || frame.Kind != 0 || frame.Style != 0 || frame.Outcome != 0 || frame.Text != nil {
+			if n != 0 || frame.Kind != 0 || frame.Style != 0 || frame.Outcome != 0 || frame.Text != nil || frame.Tails != nil {
 				t.Fatalf("%d bytes and %v, but not nothing else", n, err)
 			}
 			return
@@ -254,8 +325,10 @@ func FuzzDecode(f *testing.F) {
 
 func FuzzOpen(f *testing.F) {
 	good, _ := AppendOpen(nil, &alice)
+	before, _ := AppendOpen(nil, &old)
 	empty, _ := AppendOpen(nil, &Open{})
 	f.Add(good[HeaderSize:])
+	f.Add(before[HeaderSize:])
 	f.Add(empty[HeaderSize:])
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if len(payload) > MaxPayload {

@@ -62,6 +62,18 @@ var hostile = []struct {
 	{"prompt with a NUL", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 4, 0, 'a', 0, 'b'}); sink(c) }, "malformed"},
 	{"prompt of nothing", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 1, 0}); sink(c) }, "malformed"},
 	{"prompt of a strange style", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 2, 7, 'a'}); sink(c) }, "malformed"},
+	{"combined question of a login that isn't", func(c net.Conn) {
+		frames2(c).next()
+		c.Write(must(wire.AppendCombined(nil, []byte{6}, "Password and code: ")))
+		sink(c)
+	}, "out of order"},
+	{"optional question of an earlier version", func(c net.Conn) {
+		frame, _ := frames2(c).next()
+		if open, _ := wire.DecodeOpen(frame); open.Version == wire.Oldest {
+			c.Write(must(wire.AppendAsk(nil, wire.Optional, "Remember? ")))
+			sink(c)
+		}
+	}, "out of order"},
 	{"questions without end", func(c net.Conn) {
 		f := frames2(c)
 		f.next()

@@ -92,11 +92,12 @@ func (w *world) openLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var err error
-	if w.log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(dev, "log")}); err != nil {
+	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(dev, "log")})
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.log.Close() })
+	t.Cleanup(func() { log.Close() })
+	w.log = log
 }
 
 // logged returns what the module has logged so far, a line each.

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <dirent.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -49,6 +50,7 @@ static void fail(const char *format, ...)
 struct person {
 	const char *code;
 	void (*meanwhile)(void); /* runs while the prompt is shown */
+	int gives_up; /* after so many answers; 0: never */
 	int asked;
 	char told[8192];
 };
@@ -65,7 +67,7 @@ static int conversation(int n, const struct pam_message **m, struct pam_response
 		p->asked++;
 		if (p->meanwhile != NULL)
 			p->meanwhile();
-		if (p->code == NULL) { /* as a careless host: it points to what is freed already */
+		if (p->code == NULL || (p->gives_up > 0 && p->asked > p->gives_up)) { /* as a careless host: it points to what is freed already */
 			*out = r;
 			free(r);
 			return PAM_CONV_ERR;
@@ -605,6 +607,62 @@ static void typed(void)
 	printf("%d, asked %d, told %s\n", rc, p.asked, p.told);
 }
 
+/* gives-up: one login of somebody who answers the first COUNT questions. Prints as typed does. */
+static void gives_up(void)
+{
+	struct person p = {.code = "123456", .gives_up = count};
+	struct state before = look();
+	int rc = login_as("alice", &p);
+	struct state after = look();
+	same(&before, &after);
+	printf("%d, asked %d, told %s\n", rc, p.asked, p.told);
+}
+
+/* retries: COUNT calls with one handle, then one in a child, then one more. Prints the results. */
+static void retries(void)
+{
+	struct person p = {.code = "123456"};
+	struct pam_conv conv = {conversation, &p};
+	pam_handle_t *h = NULL;
+	CHECK(pam_start_confdir("totp", "alice", &conv, confdir, &h) == PAM_SUCCESS);
+	for (int i = 0; i < count; i++)
+		printf("%d ", pam_authenticate(h, 0));
+	fflush(stdout);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		int rc = pam_authenticate(h, 0);
+		pam_end(h, rc | PAM_DATA_SILENT);
+		_exit(rc);
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child);
+	printf("%d ", WEXITSTATUS(status));
+	int rc = pam_authenticate(h, 0);
+	printf("%d\n", rc);
+	pam_end(h, rc);
+}
+
+/* terminal: logins of a host on a terminal of COUNT columns, the second one as sshd's. */
+static void terminal(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)count};
+	CHECK(slave >= 0 && ioctl(slave, TIOCSWINSZ, &size) == 0 && dup2(slave, STDERR_FILENO) == STDERR_FILENO);
+	for (int ssh = 0; ssh < 2; ssh++) {
+		struct person p = {.code = "123456"};
+		struct pam_conv conv = {conversation, &p};
+		pam_handle_t *h = NULL;
+		CHECK(pam_start_confdir("totp", "alice", &conv, confdir, &h) == PAM_SUCCESS);
+		CHECK(!ssh || pam_set_item(h, PAM_TTY, "ssh") == PAM_SUCCESS);
+		int rc = pam_authenticate(h, 0);
+		CHECK(rc == PAM_SUCCESS);
+		pam_end(h, rc);
+	}
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(void);
@@ -615,7 +673,8 @@ static const struct scenario {
 	{"short-of-space", short_of_space}, {"short-of-data", short_of_data}, {"short-of-threads", short_of_threads},
 	{"signals", signals}, {"chld-signalfd", chld_signalfd}, {"chld-sigwait", chld_sigwait}, {"chld-ppoll", chld_ppoll},
 	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment}, {"long-answer", long_answer},
-	{"denied", denied}, {"named", named}, {"typed", typed},
+	{"denied", denied}, {"named", named}, {"typed", typed}, {"gives-up", gives_up}, {"retries", retries},
+	{"terminal", terminal},
 };
 
 int main(int argc, char **argv)
