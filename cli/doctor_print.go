@@ -4,27 +4,25 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/totpd/totpd/cli/internal/doctor"
 )
 
 // severities are the findings' in the order in which people read them, with the colour of each.
 var severities = []struct {
 	severity doctor.Severity
-	colour   string
-}{{doctor.Error, "1;31"}, {doctor.Warning, "1;33"}, {doctor.Note, "1"}}
+	colour   func(colours, string) string
+}{{doctor.Error, colours.bad}, {doctor.Warning, colours.warn}, {doctor.Note, colours.strong}}
 
 // printReport prints the findings, the worst first, then what is fine and what could not be seen.
 func (c *command) printReport(r *doctor.Report, quiet bool) error {
 	var b strings.Builder
-	paint := c.painter()
+	colour := c.colours()
 	for _, s := range severities {
 		for _, f := range r.Findings {
 			if f.Severity != s.severity || quiet && s.severity == doctor.Note {
 				continue
 			}
-			fmt.Fprintf(&b, "%s: %s [%s]\n", paint(s.colour, string(f.Severity)), printable(f.Text), f.ID)
+			fmt.Fprintf(&b, "%s: %s [%s]\n", s.colour(colour, string(f.Severity)), printable(f.Text), f.ID)
 			if f.Place != "" {
 				fmt.Fprintf(&b, "  at: %s\n", printable(f.Place))
 			}
@@ -36,10 +34,10 @@ func (c *command) printReport(r *doctor.Report, quiet bool) error {
 			b.WriteString("\n")
 		}
 		for _, l := range r.Fine {
-			fmt.Fprintf(&b, "%s: %s: %s\n", paint("32", "ok"), l.Topic, printable(l.Text))
+			fmt.Fprintf(&b, "%s: %s: %s\n", colour.good("ok"), l.Topic, printable(l.Text))
 		}
 		for _, l := range r.Unseen {
-			fmt.Fprintf(&b, "%s: %s: %s\n", paint("33", "not seen"), l.Topic, printable(l.Text))
+			fmt.Fprintf(&b, "%s: %s: %s\n", colour.warn("not seen"), l.Topic, printable(l.Text))
 		}
 		fmt.Fprintf(&b, "\n%s\n", sum(r))
 	}
@@ -61,12 +59,4 @@ func sum(r *doctor.Report) string {
 		return "Nothing is wrong."
 	}
 	return strings.Join(parts, ", ") + "."
-}
-
-// painter returns what colours a word, on a terminal of somebody who wants colours. The words say all.
-func (c *command) painter() func(colour, word string) string {
-	if !term.IsTerminal(int(c.out.Fd())) || c.env("NO_COLOR") != "" || c.env("TERM") == "dumb" {
-		return func(_, word string) string { return word }
-	}
-	return func(colour, word string) string { return "\x1b[" + colour + "m" + word + "\x1b[m" }
 }

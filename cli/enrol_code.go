@@ -53,7 +53,7 @@ func (c *command) screen(terminal bool) screen {
 	if !terminal {
 		return screen{}
 	}
-	s := screen{colours: c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"}
+	s := screen{colours: c.wantsColours()}
 	s.columns, s.rows, _ = term.GetSize(int(c.out.Fd()))
 	if s.columns == 0 || s.rows == 0 { // a serial line
 		s.columns, s.rows = 80, 24

@@ -164,9 +164,10 @@ func (c *command) printEvent(e event) error {
 	if c.json {
 		return c.printJSON(e)
 	}
+	colour := c.colours()
 	text := map[string]string{
-		"refused":  "login refused: " + cmp.Or(reasons[e.Reason], e.Reason),
-		"locked":   "locked after too many wrong codes",
+		"refused":  colour.warn("login refused") + ": " + cmp.Or(reasons[e.Reason], e.Reason),
+		"locked":   colour.bad("locked") + " after too many wrong codes",
 		"enrolled": "second factor set up: " + e.Device,
 		"disabled": "second factor taken away",
 	}[e.Event]

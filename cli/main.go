@@ -99,14 +99,16 @@ func newRoot(c *command) *cobra.Command {
 		Long: `totpctl sets up the second factor of your logins on this host: the one-time
 code that an authenticator app shows, asked for after your password.
 
+Without a command it shows how things stand with yours, and what you can do.
+
 It talks to the daemon totpd, which decides who may do what: you may do as you
 like with your own second factor, root may help everybody, and so may others
 whom polkit allows it (actions org.totpd.manage.*).
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
-		Example:       "  totpctl status",
+		Example:       "  totpctl",
 		Args:          noVerb,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return c.overview(cmd) },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -120,18 +122,19 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.PersistentPreRunE = c.checkOffline
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
-	root.AddCommand(newEnrol(c), newStatus(c), newDisable(c), newUsers(c), newSetup(c), newDoctor(c), newEvents(c),
-		newVersion(c), newCompletion(c), newTrial(c), newMan(c))
-	root.SetHelpCommand(newHelp())
+	addVerbs(root, c)
 	return root
 }
 
 // usageTemplate is cobra's with the example at the end, where the eye comes to rest.
 const usageTemplate = `Usage:
-  {{if .HasParent}}{{.UseLine}}{{else}}{{.Name}} COMMAND [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
+  {{if .HasParent}}{{.UseLine}}{{else}}{{.Name}} [COMMAND] [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
 
 Aliases:
-  {{.NameAndAliases}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.NameAndAliases}}{{end}}{{if .Groups}}{{$all := .Commands}}{{range $group := .Groups}}
+
+{{.Title}}{{range $all}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{else if .HasAvailableSubCommands}}
 
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}

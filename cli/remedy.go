@@ -58,7 +58,7 @@ func explain(w io.Writer, ran *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errUnwell):
+	case errors.Is(err, errUnwell), errors.Is(err, errTold):
 		return exitFailed
 	case errors.As(err, &f):
 		f.named = ran.Flags().Arg(0)

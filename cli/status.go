@@ -44,7 +44,7 @@ func (c *command) status(ctx context.Context, user string) error {
 	if c.json {
 		return failed("status", user, c.printJSON(a))
 	}
-	now := c.now()
+	now, colour := c.now(), c.colours()
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
@@ -64,10 +64,10 @@ func (c *command) status(ctx context.Context, user string) error {
 		row("wrong codes", "%d in a row", a.Failures)
 	}
 	if wait := a.WaitUntil.Sub(now); wait > 0 && !a.Locked {
-		row("wait", "no code is looked at for %s, until %s", inWords(wait), date(a.WaitUntil))
+		fmt.Fprintf(table, "wait:\t%s\n", colour.warn("no code is looked at for "+inWords(wait)+", until "+date(a.WaitUntil)))
 	}
 	if a.Locked {
-		row("locked", "no code is looked at any more")
+		fmt.Fprintf(table, "locked:\t%s\n", colour.bad("no code is looked at any more"))
 	}
 	table.Flush()
 	if _, err := fmt.Fprint(c.out, text.String()); err != nil {

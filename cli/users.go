@@ -53,7 +53,7 @@ func (c *command) users(ctx context.Context, client *control.Client) error {
 			}
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", printable(a.User),
-			dash(printable(strings.Join(names(a), ", "))), dash(day(added)), dash(day(used)), state(a, c.now()))
+			dash(printable(strings.Join(names(a), ", "))), dash(day(added)), dash(day(used)), state(a, c.now(), c.colours()))
 	}
 	return table.Flush()
 }
@@ -83,12 +83,12 @@ func (c *command) usersJSON(ctx context.Context, client *control.Client) error {
 }
 
 // state is the account's in a word or two.
-func state(a control.Account, now time.Time) string {
+func state(a control.Account, now time.Time, colour colours) string {
 	switch {
 	case a.Locked:
-		return "locked"
+		return colour.bad("locked")
 	case a.WaitUntil.After(now):
-		return "waits until " + a.WaitUntil.Local().Format("15:04:05")
+		return colour.warn("waits until " + a.WaitUntil.Local().Format("15:04:05"))
 	case a.Enrolled:
 		return "on"
 	case !a.PendingUntil.IsZero():

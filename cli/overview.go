@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// overview is what totpctl shows alone: how things stand with the caller, and what to do next.
+type overview struct {
+	account control.Account
+	answers bool // the daemon does; otherwise nothing is known of the account
+	root    bool
+}
+
+func (o overview) enrolled() bool { return o.answers && o.account.Enrolled }
+func (o overview) pending() bool  { return !o.account.PendingUntil.IsZero() }
+
+// steps are what one can do next, those first that the state asks for. Each command is one that there is.
+var steps = []struct {
+	fits          func(overview) bool
+	command, does string
+}{
+	{func(o overview) bool { return o.answers && !o.enrolled() && !o.pending() }, "enrol", "set up your second factor, with a phone"},
+	{func(o overview) bool { return o.answers && !o.enrolled() && o.pending() }, "enrol", "begin the enrolment again, which waits for its first code"},
+	{func(o overview) bool { return o.answers && !o.enrolled() }, "help enrol", "how that goes"},
+	{overview.enrolled, "status", "see all of it: devices, dates, wrong codes"},
+	{overview.enrolled, "events", "watch for refused logins of yours"},
+	{func(o overview) bool { return o.answers && o.root }, "users", "list everybody who has a second factor"},
+	{func(o overview) bool { return o.root || !o.answers }, "doctor", "look for what is wrong with this host's logins"},
+	{func(o overview) bool { return !o.answers && o.root }, "--offline users", "list everybody who has one, without the daemon"},
+	{func(o overview) bool { return !o.answers && !o.root }, "status", "see your own, once the daemon answers"},
+	{func(overview) bool { return true }, "help", "all commands"},
+}
+
+func (c *command) overview(cmd *cobra.Command) error {
+	o := overview{root: os.Geteuid() == 0}
+	var err error
+	o.account, err = c.client().Status(cmd.Context(), control.StatusRequest{})
+	var text strings.Builder
+	if err == nil {
+		o.answers = true
+		c.standing(&text, o.account)
+		text.WriteString("\n")
+	} else if cmd.Context().Err() != nil {
+		return failed("status", "", err)
+	} else {
+		// Told before what can be done about it.
+		(&failure{verb: "status", err: err}).explain(c.err)
+	}
+	text.WriteString("What you can do:\n")
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	for _, s := range steps {
+		if s.fits(o) {
+			fmt.Fprintf(table, "  totpctl %s\t%s\n", s.command, s.does)
+		}
+	}
+	table.Flush()
+	if _, err := c.out.WriteString(text.String()); err != nil {
+		return failed("status", "", err)
+	}
+	if !o.answers {
+		return errTold
+	}
+	return nil
+}
+
+// errTold is a failure that the person has been told already.
+var errTold = errors.New("told already")
+
+// standing is how things stand with one's own second factor, in short.
+func (c *command) standing(to *strings.Builder, a control.Account) {
+	colour := c.colours()
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { fmt.Fprintf(table, "%s:\t%s\n", name, value) }
+	row("user", printable(a.User))
+	if a.Enrolled {
+		row("second factor", "on, with "+printable(strings.Join(names(a), ", ")))
+	} else {
+		row("second factor", colour.strong("off"))
+	}
+	if !a.PendingUntil.IsZero() {
+		row("enrolment", "begun; waits for its first code until "+date(a.PendingUntil))
+	}
+	if wait := a.WaitUntil.Sub(c.now()); wait > 0 && !a.Locked {
+		row("wait", colour.warn("no code is looked at for "+inWords(wait)))
+	}
+	if a.Locked {
+		row("locked", colour.bad("no code is looked at any more")+"; root helps: totpctl disable "+quote(a.User))
+	}
+	table.Flush()
+}
