@@ -59,19 +59,12 @@ func (c *command) disableOwn(ctx context.Context) error {
 		c.warn(own)
 		c.say("Logins then ask for the password alone. Ctrl-C leaves it as it is.")
 	}
-	password, err := c.password(ctx, own.User)
-	if err != nil {
-		return failed("disable", own.User, err)
-	}
-	code, err := c.in.line(ctx, "Code shown by the app: ")
-	if errors.Is(err, io.EOF) {
-		err = errors.New("no code was given: nothing was changed")
-	}
+	password, code, err := c.proof(ctx, own)
 	if err != nil {
 		return failed("disable", own.User, err)
 	}
 	// Seen to its end, so that the person learns of it.
-	return c.disabled(own.User, client.Disable(context.WithoutCancel(ctx), control.DisableRequest{Password: password, Code: control.Secret(code)}))
+	return c.disabled(own.User, client.Disable(context.WithoutCancel(ctx), control.DisableRequest{Password: password, Code: code}))
 }
 
 // disableUser is an admin's help for somebody else, or root's for itself where no user is named.

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -17,10 +20,15 @@ const passwordTries = 3
 
 // enrolOptions are the options of enrol as typed.
 type enrolOptions struct {
-	name string
-	qr   string
-	png  string
-	uri  string
+	name      string
+	digits    int
+	period    int
+	algorithm string
+	qr        string
+	png       string
+	save      string
+	uri       string
+	noConfirm bool
 }
 
 func newEnrol(c *command) *cobra.Command {
@@ -33,19 +41,28 @@ func newEnrol(c *command) *cobra.Command {
 else that makes time-based one-time codes (TOTP). You are asked for your
 password, shown a QR code and the same key as text, and asked for the first
 code. Only that code activates the key; without it nothing changes, and the key
-is void after 10 minutes.
+is void after 10 minutes. If you have a device already, this adds one more: you
+are also asked for a code of it, or for a recovery code.
+
+With the first device come ten recovery codes. Each lets you in once when the
+device is not at hand. They are shown once, or written to the file of --save
+(mode 0600, never overwritten); totpctl recovery-codes new makes others.
 
 The key is written to a terminal only, or to the file of --qr-png (mode 0600,
 never overwritten). When standard output is something else, --qr utf8, --qr
-ascii or --json say that you want it there. When standard input isn't a
-terminal, its first line is the password and each line after it a code. --json
-prints the enrolment as one line, then one line for each code.
+ascii or --json say that you want it there, and the recovery codes too. When
+standard input isn't a terminal, its first line is the password, the next one
+the code of a device if you have one, and each line after that a first code.
+--json prints the enrolment as one line, then one line for each first code.
 
-root gives USER a key that exists already, as that of a hardware token, with
---uri and without a code. Others may do so whom polkit allows
-org.totpd.manage.enrol; the password that it may want is asked for at a
-terminal, unless --no-ask is given. A link on a command line can be seen in the
-process list by everybody: prefer --uri -, which reads it from standard input.`,
+root does this for USER without being asked for anything but the first code,
+which USER reads out; with --no-confirm there is none, and the key counts at
+once. root also gives USER a key that exists already, as that of a hardware
+token, with --uri; for an event-based token (HOTP) the link has its counter.
+Others may do both whom polkit allows org.totpd.manage.enrol; the password that
+it may want is asked for at a terminal, unless --no-ask is given. A link on a
+command line can be seen in the process list by everybody: prefer --uri -, which
+reads it from standard input.`,
 		Example:           `  totpctl enrol --name "work phone"`,
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -58,11 +75,19 @@ process list by everybody: prefer --uri -, which reads it from standard input.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "call the `DEVICE` so (default \"phone\"; with --uri \"token\")")
+	f.IntVar(&o.digits, "digits", 0, "the device shows `N` digits: 6 or 8")
+	f.IntVar(&o.period, "period", 0, "for `SECONDS`: 30 or 60")
+	f.StringVar(&o.algorithm, "algorithm", "", "by `HASH`: SHA1, SHA256 or SHA512; not every app\nknows others than 6, 30 and SHA1")
 	f.StringVar(&o.qr, "qr", "", "draw the code: `HOW` is utf8, ascii or none")
 	f.StringVar(&o.png, "qr-png", "", "write the QR code to a new `FILE` as a picture")
+	f.StringVar(&o.save, "save", "", "write the recovery codes to a new `FILE`")
 	f.StringVar(&o.uri, "uri", "", "as root: set the key of this otpauth `LINK`; - reads it")
+	f.BoolVar(&o.noConfirm, "no-confirm", false, "as root: wait for no first code")
 	cmd.MarkFlagFilename("qr-png", "png")
 	cmd.RegisterFlagCompletionFunc("qr", cobra.FixedCompletions([]string{"utf8", "ascii", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("digits", cobra.FixedCompletions([]string{"6", "8"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("period", cobra.FixedCompletions([]string{"30", "60"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions([]string{"SHA1", "SHA256", "SHA512"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, flag := range []string{"name", "uri"} {
 		cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
 	}
@@ -76,14 +101,24 @@ func (o enrolOptions) check(json, terminal bool) error {
 	default:
 		return &misuse{"--qr is utf8, ascii or none, not " + quote(o.qr), "totpctl help enrol"}
 	}
-	if json && o.qr != "" {
+	switch {
+	case o.digits != 0 && o.digits != 6 && o.digits != 8:
+		return &misuse{fmt.Sprintf("--digits is 6 or 8, not %d", o.digits), "totpctl help enrol"}
+	case o.period != 0 && o.period != 30 && o.period != 60:
+		return &misuse{fmt.Sprintf("--period is 30 or 60 seconds, not %d", o.period), "totpctl help enrol"}
+	case o.algorithm != "" && !slices.Contains([]string{"SHA1", "SHA256", "SHA512"}, o.algorithm):
+		return &misuse{"--algorithm is SHA1, SHA256 or SHA512, not " + quote(o.algorithm), "totpctl help enrol"}
+	case json && o.qr != "":
 		return &misuse{"--qr draws for people, --json prints for scripts", "leave --qr out: the field uri of the JSON is what a QR code holds"}
-	}
-	asked := json || o.qr == string(qrUTF8) || o.qr == string(qrASCII)
-	if !terminal && !asked && o.png == "" {
+	case !terminal && !o.printed(json) && o.png == "":
 		return &misuse{"the key is shown on a terminal only, and standard output is none", "--qr-png FILE writes a picture; --qr ascii or --json print it all the same"}
 	}
 	return nil
+}
+
+// printed says whether secrets are wanted on standard output, whatever it is.
+func (o enrolOptions) printed(json bool) bool {
+	return json || o.qr == string(qrUTF8) || o.qr == string(qrASCII)
 }
 
 // enrol sets up a device whose first code confirms it. Until then the daemon holds nothing but an
@@ -93,18 +128,29 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 	if err := o.check(c.json, terminal); err != nil {
 		return err
 	}
-	client := c.client()
-	now, err := client.Status(ctx, control.StatusRequest{User: user})
-	if err == nil && now.Enrolled {
-		err = &control.Error{Code: control.ErrAlreadyEnrolled, Message: "already enrolled"}
-	}
+	now, err := c.toEnrol(ctx, user)
 	if err != nil {
 		return failed("enrol", cmp.Or(user, now.User), err)
+	}
+	keep := keeper{shown: terminal || o.printed(c.json), path: o.save}
+	switch {
+	case o.noConfirm && !c.forOther(user):
+		return &misuse{"--no-confirm is for root, who sets up USER", "your own device: totpctl enrol, and type its first code"}
+	case !now.Enrolled && !keep.shown && keep.path == "":
+		return &misuse{"the recovery codes are shown on a terminal only, and standard output is none", "--save FILE writes them to a file"}
+	}
+	defer func() {
+		if err != nil {
+			keep.remove()
+		}
+	}()
+	if err := keep.open(); err != nil {
+		return &failure{verb: "enrol", user: now.User, err: err, hint: newFileHint}
 	}
 	var png *picture
 	if o.png != "" {
 		if png, err = newPicture(o.png); err != nil {
-			return &failure{verb: "enrol", user: now.User, err: err, hint: "name a file that doesn't exist yet, in a directory of yours"}
+			return &failure{verb: "enrol", user: now.User, err: err, hint: newFileHint}
 		}
 		defer func() {
 			if err != nil {
@@ -112,7 +158,9 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 			}
 		}()
 	}
-	offer, err := c.offer(ctx, client, now.User, control.EnrolRequest{User: user, Name: o.name})
+	offer, err := c.offer(ctx, now, user, control.EnrolRequest{
+		User: user, Name: o.name, Digits: o.digits, Period: o.period, Algorithm: o.algorithm, Unconfirmed: o.noConfirm,
+	})
 	if err != nil {
 		return failed("enrol", now.User, err)
 	}
@@ -124,13 +172,37 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 	if err := c.show(offer, o, terminal); err != nil {
 		return failed("enrol", offer.User, err)
 	}
-	if err := c.confirm(ctx, client, user, offer); err != nil {
-		return failed("enrol", offer.User, err)
+	codes, left := offer.RecoveryCodes, 0
+	if !o.noConfirm {
+		confirmed, err := c.confirm(ctx, user, offer)
+		if err != nil {
+			return failed("enrol", offer.User, err)
+		}
+		codes, left = confirmed.RecoveryCodes, confirmed.Account.RecoveryLeft
 	}
+	// From here on the device counts, and the codes are there: what fails doesn't take them back.
+	if err := keep.give(c, offer.User, codes); err != nil {
+		return &failure{verb: "enrol", user: offer.User, err: err, hint: "the device is set up; other recovery codes: totpctl recovery-codes new" + argument(user)}
+	}
+	c.done(offer, user, len(codes), left)
 	if o.png != "" {
 		c.say("%s still holds the key: delete it once it is scanned.", printable(o.png))
 	}
 	return nil
+}
+
+// forOther says whether it is an admin who asks, for somebody who is named.
+func (c *command) forOther(user string) bool {
+	return user != "" && (os.Geteuid() == 0 || !isOwn(user))
+}
+
+// toEnrol is the account that is to have a device. An admin who isn't root would be asked for a password to
+// look at it, and for another one to change it: what isn't known counts as not enrolled.
+func (c *command) toEnrol(ctx context.Context, user string) (control.Account, error) {
+	if c.forOther(user) && os.Geteuid() != 0 {
+		return control.Account{User: user}, nil
+	}
+	return c.client().Status(ctx, control.StatusRequest{User: user})
 }
 
 // offer is an enrolment that waits for its first code.
@@ -139,20 +211,46 @@ type offer struct{ control.Enrolment }
 // reveal returns what a QR code holds.
 func (o offer) reveal() string { return string(o.URI) }
 
-// offer asks for the password and has the daemon make a key.
-func (c *command) offer(ctx context.Context, client *control.Client, user string, r control.EnrolRequest) (offer, error) {
+// offer has the daemon make a key. An owner is asked for the password, and for a code if there is a device.
+func (c *command) offer(ctx context.Context, now control.Account, user string, r control.EnrolRequest) (made offer, err error) {
+	if c.forOther(user) {
+		err = c.asAdmin(ctx, r.Unconfirmed, func(ctx context.Context, client *control.Client) error {
+			made.Enrolment, err = client.Enrol(ctx, r)
+			return err
+		})
+		return made, err
+	}
 	for try := 1; ; try++ {
-		password, err := c.password(ctx, user)
-		if err != nil {
+		if r.Password, r.Code, err = c.proof(ctx, now); err != nil {
 			return offer{}, err
 		}
-		r.Password = password
-		e, err := client.Enrol(ctx, r)
+		e, err := c.client().Enrol(ctx, r)
 		if err == nil || !c.in.terminal || try == passwordTries || codeOf(err) != control.ErrWrongPassword {
 			return offer{e}, err
 		}
-		c.say("That is not the password of %s.", printable(user))
+		c.say("That is not the password of %s.", printable(now.User))
 	}
+}
+
+// proof asks the owner of an account for the password, and for a code where there is a device.
+func (c *command) proof(ctx context.Context, own control.Account) (password, code control.Secret, err error) {
+	if password, err = c.password(ctx, own.User); err != nil || !own.Enrolled {
+		return password, "", err
+	}
+	code, err = c.code(ctx, codePrompt)
+	return password, code, err
+}
+
+// codePrompt asks for a code that proves who somebody is.
+const codePrompt = "Code shown by the app, or a recovery code: "
+
+// code asks for one.
+func (c *command) code(ctx context.Context, prompt string) (control.Secret, error) {
+	typed, err := c.in.line(ctx, prompt)
+	if errors.Is(err, io.EOF) {
+		err = errors.New("no code was given: nothing was changed")
+	}
+	return control.Secret(typed), err
 }
 
 // password asks for a user's login password.

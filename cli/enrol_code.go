@@ -23,7 +23,11 @@ func (c *command) show(o offer, options enrolOptions, terminal bool) error {
 		return nil
 	}
 	c.say("Scan the QR code with the authenticator app on your phone, or type the setup key there.")
-	c.say("Then type the code that the app shows. Until then nothing changes; Ctrl-C gives up.\n")
+	if options.noConfirm {
+		c.say("The key counts already: see to it that nobody but %s gets it.\n", printable(o.User))
+	} else {
+		c.say("Then type the code that the app shows. Until then nothing changes; Ctrl-C gives up.\n")
+	}
 	if _, err := fmt.Fprintf(c.out, "Account:    %s (%s)\nSetup key:  %s\nLink:       %s\n\n",
 		printable(o.Host), printable(o.User), printable(inFours(string(o.Secret))), printable(o.reveal())); err != nil {
 		return err
@@ -62,39 +66,45 @@ func (c *command) screen(terminal bool) screen {
 }
 
 // confirm asks for codes until one is right or the offer's time is over.
-func (c *command) confirm(ctx context.Context, client *control.Client, user string, o offer) error {
+func (c *command) confirm(ctx context.Context, user string, o offer) (control.Confirmation, error) {
+	none := control.Confirmation{}
 	inTime, cancel := context.WithTimeout(ctx, o.Expires.Sub(c.now()))
 	defer cancel()
 	for {
 		typed, err := c.in.line(inTime, "Code shown by the app: ")
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
-			return errVoid()
+			return none, errVoid()
 		case errors.Is(err, io.EOF):
-			return errors.New("no right code was given: nothing was changed")
+			return none, errors.New("no right code was given: nothing was changed")
 		case err != nil:
-			return err
+			return none, err
 		}
 		if strings.TrimSpace(typed) == "" {
 			c.say("Type the %d digits that the app shows; Ctrl-C gives up.", o.Digits)
 			continue
 		}
-		// What a code sets off is seen to its end, so that the person learns of it.
-		verdict, err := client.Confirm(context.WithoutCancel(ctx), control.ConfirmRequest{User: user, Code: control.Secret(typed)})
+		verdict := none
+		err = c.forUser(ctx, user, toChange, func(ctx context.Context, client *control.Client) (err error) {
+			verdict, err = client.Confirm(ctx, control.ConfirmRequest{User: user, Code: control.Secret(typed)})
+			return err
+		})
 		if codeOf(err) == control.ErrNoPending {
-			return errVoid()
+			return none, errVoid()
 		}
 		if err != nil {
-			return err
+			return none, err
 		}
 		if c.json {
 			if err := c.printJSON(verdict); err != nil {
-				return err
+				return none, err
 			}
 		}
 		if verdict.Outcome == control.Confirmed {
-			c.done(o)
-			return nil
+			if verdict.Account == nil {
+				return none, &control.Error{Code: control.ErrBadAnswer, Message: "an enrolment without an account"}
+			}
+			return verdict, nil
 		}
 		if !c.json {
 			c.say("%s", advice(verdict, o))
@@ -102,14 +112,21 @@ func (c *command) confirm(ctx context.Context, client *control.Client, user stri
 	}
 }
 
-// done tells what the next login is like.
-func (c *command) done(o offer) {
+// done tells what the next login is like. With a device more, it tells how many recovery codes are left.
+func (c *command) done(o offer, user string, given, left int) {
 	if c.json {
 		return
 	}
 	c.say("Done: %q is now the second factor of %s.", printable(o.Name), printable(o.User))
+	if c.forOther(user) {
+		c.say("From the next login on, %s is asked for the password, then for a code.", printable(o.User))
+		return
+	}
 	c.say("The next login asks for the password, then for a code of the app. Try it in a second")
 	c.say("window before you leave this one; totpctl status shows what is set up.")
+	if given == 0 {
+		c.say("The recovery codes stay as they were: %d left.", left)
+	}
 }
 
 // advice says what was wrong with a first code and what to do.

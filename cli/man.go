@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -51,10 +50,18 @@ type manual struct {
 // Date is as mdoc(7) spells it.
 func (m manual) Date() string { return m.date.Format("January 2, 2006") }
 
-// verbs are the commands that people see.
-func (m manual) verbs() []*cobra.Command {
-	return slices.DeleteFunc(slices.Clone(m.root.Commands()), func(v *cobra.Command) bool { return v.Hidden })
+// verbs are the commands that people see, each with those under it.
+func (m manual) verbs() (all []*cobra.Command) {
+	for _, v := range m.root.Commands() {
+		if !v.Hidden {
+			all = append(append(all, v), v.Commands()...)
+		}
+	}
+	return all
 }
+
+// named is a command without the program.
+func named(v *cobra.Command) string { return strings.TrimPrefix(v.CommandPath(), v.Root().Name()+" ") }
 
 // Synopsis has a line for each verb.
 func (m manual) Synopsis() string {
@@ -66,12 +73,14 @@ func (m manual) Synopsis() string {
 }
 
 func synopsis(v *cobra.Command) string {
-	text := fmt.Sprintf(".Nm\n.Cm %s\n", mdoc.Word(v.Name()))
+	text := fmt.Sprintf(".Nm\n.Cm %s\n", mdoc.Word(named(v)))
 	_, arguments, _ := strings.Cut(v.Use, " ")
 	arguments, options := strings.CutSuffix(arguments, "[OPTIONS]")
 	switch a := strings.TrimSpace(arguments); {
 	case strings.HasPrefix(a, "{"):
 		text += ".Brq Cm " + mdoc.Escape(strings.Trim(a, "{}")) + "\n"
+	case a != "" && !strings.HasPrefix(a, "["):
+		text += ".Ar " + mdoc.Escape(a) + "\n"
 	case a != "":
 		text += ".Op Ar " + mdoc.Escape(strings.Trim(a, "[]")) + "\n"
 	}
@@ -96,7 +105,7 @@ func (m manual) Description() string {
 func (m manual) Commands() string {
 	var b strings.Builder
 	for _, v := range m.verbs() {
-		fmt.Fprintf(&b, ".Ss %s\n%s", mdoc.Escape(v.Name()), mdoc.Text(v.Long))
+		fmt.Fprintf(&b, ".Ss %s\n%s", mdoc.Escape(named(v)), mdoc.Text(v.Long))
 		if own := flags(v.LocalNonPersistentFlags()); len(own) > 0 {
 			b.WriteString(options(own))
 		}

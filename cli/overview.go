@@ -20,6 +20,7 @@ type overview struct {
 }
 
 func (o overview) enrolled() bool { return o.answers && o.account.Enrolled }
+func (o overview) fewCodes() bool { return o.enrolled() && o.account.RecoveryLeft < fewCodes }
 func (o overview) pending() bool  { return !o.account.PendingUntil.IsZero() }
 
 // steps are what one can do next, those first that the state asks for. Each command is one that there is.
@@ -30,7 +31,9 @@ var steps = []struct {
 	{func(o overview) bool { return o.answers && !o.enrolled() && !o.pending() }, "enrol", "set up your second factor, with a phone"},
 	{func(o overview) bool { return o.answers && !o.enrolled() && o.pending() }, "enrol", "begin the enrolment again, which waits for its first code"},
 	{func(o overview) bool { return o.answers && !o.enrolled() }, "help enrol", "how that goes"},
+	{overview.fewCodes, "recovery-codes new", "have ten recovery codes, for when the device is not at hand"},
 	{overview.enrolled, "status", "see all of it: devices, dates, wrong codes"},
+	{func(o overview) bool { return o.enrolled() && !o.fewCodes() }, "devices", "see your devices; to add one: totpctl enrol"},
 	{overview.enrolled, "events", "watch for refused logins of yours"},
 	{func(o overview) bool { return o.answers && o.root }, "users", "list everybody who has a second factor"},
 	{func(o overview) bool { return o.root || !o.answers }, "doctor", "look for what is wrong with this host's logins"},
@@ -82,8 +85,16 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 	row("user", printable(a.User))
 	if a.Enrolled {
 		row("second factor", "on, with "+printable(strings.Join(names(a), ", ")))
+		codes := codesLeft(a.RecoveryLeft)
+		if a.RecoveryLeft < fewCodes {
+			codes = colour.warn(codes)
+		}
+		row("recovery", codes)
 	} else {
 		row("second factor", colour.strong("off"))
+	}
+	for _, b := range a.Bypass {
+		row("bypass code", printable(fmt.Sprintf("%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))))
 	}
 	if !a.PendingUntil.IsZero() {
 		row("enrolment", "begun; waits for its first code until "+date(a.PendingUntil))

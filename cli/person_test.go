@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
@@ -29,6 +30,7 @@ const patience = 30 * time.Second
 //	type TEXT        and Enter
 //	code [SECONDS]   the code that the phone shows, whose clock is so much ahead; it has scanned what
 //	                 this session showed, else one before
+//	recovery N [sloppily]  the Nth recovery code of those shown last, in this session or one before
 //	press ctrl-c     or ctrl-d, ctrl-z
 //	end              the program gets a SIGTERM
 //	wait DURATION
@@ -162,6 +164,10 @@ func (s *session) play(ts *testscript.TestScript, file string, cmd *exec.Cmd) {
 	if !over {
 		ts.Fatalf("%s: no exit", file)
 	}
+	if recoveryShown.MatchString(s.shown()) {
+		_, err := s.recovery("1")
+		ts.Check(err)
+	}
 }
 
 func (s *session) act(do, what string) error {
@@ -174,6 +180,12 @@ func (s *session) act(do, what string) error {
 	case "code":
 		ahead, _ := strconv.Atoi(what)
 		code, err := s.code(time.Duration(ahead) * time.Second)
+		if err == nil {
+			_, err = io.WriteString(s.in, code+"\n")
+		}
+		return err
+	case "recovery":
+		code, err := s.recovery(what)
 		if err == nil {
 			_, err = io.WriteString(s.in, code+"\n")
 		}
@@ -225,20 +237,54 @@ func (s *session) exit(ts *testscript.TestScript, file string, cmd *exec.Cmd, st
 	}
 }
 
-var secretOfLink = regexp.MustCompile(`otpauth://totp/\S*?secret=([A-Z2-7]+)`)
+var linkShown = regexp.MustCompile(`otpauth://totp/[^\s"]+`)
 
 // code is what an authenticator shows that has scanned the last link shown, now or in a session before.
 func (s *session) code(ahead time.Duration) (string, error) {
-	if found := secretOfLink.FindAllStringSubmatch(s.shown(), -1); len(found) > 0 {
-		if err := os.WriteFile(s.phone, []byte(found[len(found)-1][1]), 0o600); err != nil {
+	if found := linkShown.FindAllString(s.shown(), -1); len(found) > 0 {
+		// In JSON an ampersand may be spelled otherwise.
+		link := strings.ReplaceAll(found[len(found)-1], `\u0026`, "&")
+		if err := os.WriteFile(s.phone, []byte(link), 0o600); err != nil {
 			return "", err
 		}
 	}
-	secret, err := os.ReadFile(s.phone)
+	link, err := os.ReadFile(s.phone)
 	if err != nil {
 		return "", err
 	}
-	return totp.GenerateCode(string(secret), time.Now().Add(ahead))
+	key, err := otp.NewKeyFromURL(string(link))
+	if err != nil {
+		return "", err
+	}
+	return totp.GenerateCodeCustom(key.Secret(), time.Now().Add(ahead), totp.ValidateOpts{
+		Period: uint(key.Period()), Digits: key.Digits(), Algorithm: key.Algorithm(),
+	})
+}
+
+var recoveryShown = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}`)
+
+// recovery is a code that the person has written down, as it was shown or as one types it in a hurry.
+func (s *session) recovery(which string) (string, error) {
+	file := s.phone + "-recovery"
+	if found := recoveryShown.FindAllString(s.shown(), -1); len(found) > 0 {
+		if err := os.WriteFile(file, []byte(strings.Join(found, "\n")), 0o600); err != nil {
+			return "", err
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	number, how, _ := strings.Cut(which, " ")
+	n, _ := strconv.Atoi(number)
+	codes := strings.Split(string(text), "\n")
+	if n < 1 || n > len(codes) {
+		return "", fmt.Errorf("there are %d recovery codes", len(codes))
+	}
+	if how == "sloppily" {
+		return strings.NewReplacer("-", " ", "0", "o", "1", "l").Replace(strings.ToLower(codes[n-1])), nil
+	}
+	return codes[n-1], nil
 }
 
 // cmdScan is: scan dark | light. A phone reads the QR code from what a terminal of that theme showed

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type failure struct {
 	hint string // instead of the one chosen by the error's code
 
 	named   string // the user as named on the command line
+	typed   string // the command line, of a verb with more arguments than a user
 	offline bool
 }
 
@@ -62,6 +64,10 @@ func explain(w io.Writer, ran *cobra.Command, err error) int {
 		return exitFailed
 	case errors.As(err, &f):
 		f.named = ran.Flags().Arg(0)
+		if about := ran.Flags().Lookup("user"); about != nil { // the arguments are no users
+			f.named = about.Value.String()
+			f.typed = asTyped(ran)
+		}
 		f.offline, _ = ran.Flags().GetBool("offline")
 		f.explain(w)
 		return exitFailed
@@ -99,7 +105,7 @@ func (f *failure) remedy(e *control.Error) string {
 	if f.offline {
 		totpctl = "totpctl --offline"
 	}
-	again := totpctl + " " + f.verb + f.argument()
+	again := cmp.Or(f.typed, totpctl+" "+f.verb+f.argument())
 	switch e.Code {
 	case control.ErrUnreachable:
 		return f.remedyUnreachable()
@@ -119,7 +125,7 @@ func (f *failure) remedy(e *control.Error) string {
 		}
 		return "totpctl help " + f.verb
 	case control.ErrBadURI:
-		return "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32"
+		return "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32; an event-based one, like otpauth://hotp/HOST:USER?secret=KEY&counter=0"
 	case control.ErrUnknownUser:
 		return "getent passwd " + quote(f.user)
 	case control.ErrUnavailable:
@@ -132,7 +138,7 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrWrongPassword:
 		return "it is the password of your login: " + again
 	case control.ErrWrongCode:
-		return "type the next code that the app shows: " + again + "; without the app, ask root: totpctl disable " + f.name()
+		return "type the next code that the app shows, or a recovery code: " + again + "; without either, ask root: totpctl disable " + f.name()
 	case control.ErrWait:
 		return fmt.Sprintf("try again in %s: %s", inWords(time.Duration(e.RetryAfter)*time.Second), again)
 	case control.ErrLocked:
@@ -142,29 +148,50 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrAuthenticate:
 		return "at a terminal, pkttyagent (from polkit's package) asks for it; or be root"
 	case control.ErrAlreadyEnrolled:
-		return "for a new device: totpctl disable" + f.argument() + ", then enrol again; totpctl status" + f.argument() + " shows the present one"
+		return "to add a device: " + again + ", which asks for a code of one that is there; totpctl devices" + f.argument() + " lists them"
 	case control.ErrNotEnrolled:
 		if f.verb == "disable" {
 			return "nothing is left to do; " + totpctl + " status" + f.argument() + " shows the state"
 		}
-		return "totpctl enrol"
+		return "totpctl enrol" + f.argument()
+	case control.ErrNameTaken, control.ErrNoDevice:
+		return "totpctl devices" + f.argument() + " lists the names that there are"
+	case control.ErrLastDevice:
+		return "to have none: totpctl disable" + f.argument() + "; to have another, add it first: totpctl enrol" + f.argument()
+	case control.ErrTooMany:
+		if f.verb == "bypass" {
+			return "totpctl bypass" + f.argument() + " --list shows them, --revoke ID ends one"
+		}
+		return "totpctl devices" + f.argument() + " lists them, totpctl devices remove takes one away"
+	case control.ErrNoBypass:
+		return "totpctl bypass" + f.argument() + " --list shows those that are good now"
 	}
 	return ""
 }
 
-// remedyNotAllowed differs by verb: root enrols others with a known key only.
+// asTyped is a command line with its arguments.
+func asTyped(ran *cobra.Command) string {
+	words := []string{ran.CommandPath()}
+	for _, arg := range ran.Flags().Args() {
+		words = append(words, quote(arg))
+	}
+	if user := ran.Flags().Lookup("user").Value.String(); user != "" {
+		words = append(words, "--user", quote(user))
+	}
+	return strings.Join(words, " ")
+}
+
+// remedyNotAllowed differs by verb.
 func (f *failure) remedyNotAllowed(e *control.Error) string {
 	rules := ""
 	if e.Action != "" {
 		rules = "; rules of polkit can allow " + printable(e.Action)
 	}
 	switch {
-	case f.verb == "enrol" && f.named != "":
-		return "everybody enrols for themselves: totpctl enrol; root gives a known key: totpctl enrol" + f.argument() + " --uri -"
-	case f.verb == "disable":
-		return "your own: totpctl disable; another's, as root: totpctl disable " + f.name() + rules
+	case f.verb == "disable", f.verb == "enrol" && f.named != "", f.verb == "recovery-codes new":
+		return "your own: totpctl " + f.verb + "; another's, as root: totpctl " + f.verb + " " + f.name() + rules
 	}
-	return "as root: totpctl " + f.verb + f.argument() + rules
+	return "as root: " + cmp.Or(f.typed, "totpctl "+f.verb+f.argument()) + rules
 }
 
 // remedyUnreachable also tells root, who would help somebody, how to do so at once.

@@ -5,33 +5,62 @@ import (
 	"errors"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/totpd/totpd/daemon/control"
 )
 
 // setKey is enrol USER --uri: a known key, active at once.
-func (c *command) setKey(ctx context.Context, user string, o enrolOptions) error {
+func (c *command) setKey(ctx context.Context, user string, o enrolOptions) (err error) {
 	switch {
 	case user == "":
 		return &misuse{"--uri needs to know whose key it is", "totpctl enrol USER --uri -"}
 	case o.qr != "" || o.png != "":
 		return &misuse{"--uri takes a key that its owner has already, and shows none", "leave --qr and --qr-png out, or enrol without --uri"}
+	case o.digits != 0 || o.period != 0 || o.algorithm != "":
+		return &misuse{"--uri takes a key as it is", "leave --digits, --period and --algorithm out: the link has them"}
+	case o.noConfirm:
+		return &misuse{"--uri waits for no first code", "leave --no-confirm out"}
 	}
 	uri, err := c.readURI(ctx, o.uri)
 	if err != nil {
 		return failed("enrol", user, err)
 	}
-	var account control.Account
+	keep := keeper{shown: c.json || term.IsTerminal(int(c.out.Fd())), path: o.save}
+	defer func() {
+		if err != nil {
+			keep.remove()
+		}
+	}()
+	if err = keep.open(); err != nil {
+		return &failure{verb: "enrol", user: user, err: err, hint: newFileHint}
+	}
+	var set control.Confirmation
 	err = c.asAdmin(ctx, toChange, func(ctx context.Context, client *control.Client) (err error) {
-		account, err = client.Set(ctx, control.SetRequest{User: user, URI: uri, Name: o.name})
+		set, err = client.Set(ctx, control.SetRequest{User: user, URI: uri, Name: o.name, RecoveryCodes: keep.shown || keep.path != ""})
 		return err
 	})
+	if err == nil && set.Account == nil {
+		err = &control.Error{Code: control.ErrBadAnswer, Message: "a key without an account"}
+	}
 	if err != nil {
 		return failed("enrol", user, err)
 	}
 	if c.json {
-		return failed("enrol", user, c.printJSON(account))
+		err = c.printJSON(struct {
+			*control.Account
+			RecoveryCodes []control.Secret `json:"recovery_codes,omitempty"`
+		}{set.Account, set.RecoveryCodes})
 	}
-	c.say("Done: from the next login on, %s is asked for the password, then for a code of the given key.", printable(account.User))
+	if err == nil {
+		err = keep.give(c, set.Account.User, set.RecoveryCodes)
+	}
+	if err != nil {
+		return &failure{verb: "enrol", user: user, err: err, hint: "the key is set; other recovery codes: totpctl recovery-codes new" + argument(user)}
+	}
+	if !c.json {
+		c.say("Done: from the next login on, %s is asked for the password, then for a code of the given key.", printable(set.Account.User))
+	}
 	return nil
 }
 

@@ -17,8 +17,8 @@ func newStatus(c *command) *cobra.Command {
 		Use:   "status [USER] [OPTIONS]",
 		Short: "Show the state of the second factor",
 		Long: `Show whether the second factor is set up, with which devices, when they were
-added and last used, how many wrong codes came in a row, and whether that makes
-logins wait.
+added and last used, how many recovery codes are left, which bypass codes are
+good now, how many wrong codes came in a row, and whether that makes logins wait.
 
 Without USER it is your own; that of somebody else is for root to see, and for
 whom polkit allows org.totpd.manage.status. The password that polkit may want is
@@ -53,9 +53,18 @@ func (c *command) status(ctx context.Context, user string) error {
 	row("user", "%s", a.User)
 	row("second factor", "%s", onOff(a.Enrolled))
 	for _, d := range a.Devices {
-		row("device", "%s (%d digits every %d s, %s)", d.Name, d.Digits, d.Period, d.Algorithm)
+		row("device", "%s (%s)", d.Name, shows(d))
 		row("added", "%s", date(d.Added))
 		row("last used", "%s", date(d.LastUsed))
+	}
+	if a.Enrolled {
+		row("recovery", "%s", codesLeft(a.RecoveryLeft))
+	}
+	for _, b := range a.Bypass {
+		row("bypass code", "%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))
+	}
+	if a.Remembered > 0 {
+		row("remembered", "%d computers from which no code is asked", a.Remembered)
 	}
 	if !a.PendingUntil.IsZero() {
 		row("enrolment", "begun; waits for its first code until %s", date(a.PendingUntil))
@@ -86,6 +95,8 @@ func (c *command) next(a control.Account, user string) string {
 		return "as root: " + c.self() + " disable " + quote(a.User) + "; then, as " + printable(a.User) + ": totpctl enrol"
 	case !a.Enrolled && user == "":
 		return "totpctl enrol"
+	case a.Enrolled && a.RecoveryLeft < fewCodes:
+		return "of the recovery codes, " + codesLeft(a.RecoveryLeft) + "; to have ten others: totpctl recovery-codes new" + argument(user)
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -84,6 +85,11 @@ func (c *command) usersJSON(ctx context.Context, client *control.Client) error {
 
 // state is the account's in a word or two.
 func state(a control.Account, now time.Time, colour colours) string {
+	if n := len(a.Bypass); n > 0 {
+		last := slices.MaxFunc(a.Bypass, func(x, y control.Bypass) int { return x.Expires.Compare(y.Expires) })
+		a.Bypass = nil
+		return fmt.Sprintf("%s, %d bypass until %s", state(a, now, colour), n, last.Expires.Local().Format("2006-01-02 15:04"))
+	}
 	switch {
 	case a.Locked:
 		return colour.bad("locked")

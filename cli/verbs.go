@@ -13,9 +13,13 @@ var groups = []struct {
 		newStatus,
 		newDisable,
 		newEvents,
+		newDevices,
+		newRecoveryCodes,
 	}},
 	{"admin", "For administrators", []func(*command) *cobra.Command{
 		newUsers,
+		newBypass,
+		newExport,
 	}},
 	{"host", "This host", []func(*command) *cobra.Command{
 		newSetup,

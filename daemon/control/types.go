@@ -188,7 +188,9 @@ type Confirmation struct {
 type SetRequest struct {
 	User string `json:"user"`
 	URI  Secret `json:"uri"`            // otpauth://totp/... or otpauth://hotp/...
-	Name string `json:"name,omitempty"` // of the device; empty: "token"
+	Name string `json:"name,omitempty"` // of the device; empty: "token", with a number behind it if there is one
+	// RecoveryCodes says that there is somebody to give them to: they are made with a first device.
+	RecoveryCodes bool `json:"recovery_codes,omitempty"`
 }
 
 // DisableRequest takes the second factor away. Password and Code are the owner's; root needs neither.

@@ -13,7 +13,7 @@ import (
 
 // Rename gives a device another name. Nothing else changes by it.
 func (s *Service) Rename(ctx context.Context, user, from, to string) (control.Account, error) {
-	r := s.report(ctx, audit.Devices, "devices", user)
+	r := s.report(ctx, audit.Devices, "devices rename", user)
 	r.event.Detail = fmt.Sprintf("renamed from %q", from)
 	return s.reshape(ctx, r, user, to, Consent{Admin: true}, func(acc account.Account) (account.Account, error) {
 		i := named(acc, from)
@@ -35,7 +35,7 @@ func (s *Service) Rename(ctx context.Context, user, from, to string) (control.Ac
 
 // Remove takes one of several devices away. The last one goes with Disable.
 func (s *Service) Remove(ctx context.Context, user, name string, consent Consent) (control.Account, error) {
-	r := s.report(ctx, audit.Devices, "devices", user)
+	r := s.report(ctx, audit.Devices, "devices remove", user)
 	r.event.Detail = "removed"
 	return s.reshape(ctx, r, user, name, consent, func(acc account.Account) (account.Account, error) {
 		i := named(acc, name)

@@ -109,7 +109,7 @@ func TestForSomebodyElse(t *testing.T) {
 		t.Fatalf("%+v, %v", third, err)
 	}
 	w.events = nil
-	if c, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQ", ""); err != nil || c.RecoveryCodes != nil {
+	if c, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQ", "", true); err != nil || c.RecoveryCodes != nil {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	w.events = nil
@@ -149,7 +149,7 @@ func TestRenameAndRemove(t *testing.T) {
 	_, err := w.Rename(ctx, "alice", "phone", "x")
 	w.refused(err, control.ErrNotEnrolled, "not_enrolled")
 	e := w.enrolled()
-	if _, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQ", "fob"); err != nil {
+	if _, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQ", "fob", true); err != nil {
 		t.Fatal(err)
 	}
 	w.events = nil
@@ -204,7 +204,7 @@ func TestEightDevices(t *testing.T) {
 	w.events = nil
 	_, err := w.Give(ctx, "alice", Wanted{})
 	w.refused(err, control.ErrTooMany, "too_many")
-	_, err = w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQ", "")
+	_, err = w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQ", "", true)
 	w.refused(err, control.ErrTooMany, "too_many")
 	_, err = w.Start(ctx, "alice", Wanted{}, Consent{Code: w.code(e, 0)})
 	w.refused(err, control.ErrTooMany, "too_many")
@@ -335,7 +335,7 @@ func TestExport(t *testing.T) {
 	_, err := w.Export(ctx, "alice", "123456")
 	w.refused(err, control.ErrNotEnrolled, "not_enrolled")
 	e := w.enrolled()
-	if _, err := w.Set(ctx, "alice", "otpauth://hotp/x?secret=GEZDGNBVGY3TQOJQ&counter=5", "fob"); err != nil {
+	if _, err := w.Set(ctx, "alice", "otpauth://hotp/x?secret=GEZDGNBVGY3TQOJQ&counter=5", "fob", true); err != nil {
 		t.Fatal(err)
 	}
 	w.events = nil

@@ -122,7 +122,7 @@ func (s *Service) Give(ctx context.Context, user string, want Wanted) (control.E
 	if err != nil {
 		return control.Enrolment{}, r.refuse(err)
 	}
-	after, codes, err := s.add(ctx, r, user, dev, want.Name, "phone")
+	after, codes, err := s.add(ctx, r, user, dev, want.Name, "phone", true)
 	if err != nil {
 		return control.Enrolment{}, err
 	}
@@ -235,8 +235,8 @@ func (s *Service) confirmed(after account.Account, codes []control.Secret) contr
 }
 
 // Set gives the user the key of an otpauth URI, unconfirmed. An empty name is "token", with a number
-// behind it where there is one already.
-func (s *Service) Set(ctx context.Context, user, uri, name string) (control.Confirmation, error) {
+// behind it where there is one already. With withCodes, a first device comes with recovery codes.
+func (s *Service) Set(ctx context.Context, user, uri, name string, withCodes bool) (control.Confirmation, error) {
 	r := s.report(ctx, audit.Enrol, "enrol", user)
 	dev, secret, err := parseURI(uri)
 	if err != nil {
@@ -246,22 +246,22 @@ func (s *Service) Set(ctx context.Context, user, uri, name string) (control.Conf
 	if err := dev.Valid(); err != nil {
 		return control.Confirmation{}, r.refuse(badSettings(err))
 	}
-	after, codes, err := s.add(ctx, r, user, dev, name, "token")
+	after, codes, err := s.add(ctx, r, user, dev, name, "token", withCodes)
 	if err != nil {
 		return control.Confirmation{}, err
 	}
 	return s.confirmed(after, codes), nil
 }
 
-// add gives the user a device that nobody confirms, with recovery codes if it is the first.
-func (s *Service) add(ctx context.Context, r *report, user string, dev account.Device, name, otherwise string) (after account.Account, codes []control.Secret, err error) {
+// add gives the user a device that nobody confirms; withCodes, and recovery codes if it is the first.
+func (s *Service) add(ctx context.Context, r *report, user string, dev account.Device, name, otherwise string, withCodes bool) (after account.Account, codes []control.Secret, err error) {
 	made, hashed := s.newRecoveryCodes(user)
 	err = s.change(ctx, r, user, Consent{Admin: true}, func(acc account.Account, _ time.Time) (account.Account, error) {
 		codes = nil
 		if dev.Name, err = free(acc, name, otherwise); err != nil {
 			return acc, err
 		}
-		if !acc.Enrolled() {
+		if withCodes && !acc.Enrolled() {
 			codes, acc.Recovery = made, hashed
 		}
 		after, err = equipped(acc, dev)

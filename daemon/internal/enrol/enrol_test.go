@@ -131,7 +131,7 @@ func TestNamesAndSettings(t *testing.T) {
 	for _, name := range []string{"a\nb", strings.Repeat("x", 65), "\xff"} {
 		_, err := w.Start(ctx, "alice", Wanted{Name: name}, Consent{})
 		w.refused(err, control.ErrBadRequest, "bad_name")
-		_, err = w.Set(ctx, "alice", "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ", name)
+		_, err = w.Set(ctx, "alice", "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ", name, true)
 		w.refused(err, control.ErrBadRequest, "bad_name")
 	}
 	w.cfg.Digits = 7
@@ -150,9 +150,9 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 	c, err := w.Confirm(ctx, "alice", code)
 	printed += fmt.Sprint(c, err)
 	printed += fmt.Sprint(w.DisableWithCode(ctx, "alice", code), w.DisableWithCode(ctx, "alice", wrong))
-	acc, err := w.Set(ctx, "bob", string(e.URI), "")
+	acc, err := w.Set(ctx, "bob", string(e.URI), "", true)
 	printed += fmt.Sprintf("%+v %v", acc, err)
-	_, err = w.Set(ctx, "carol", strings.Replace(string(e.URI), "secret=", "secret=1", 1), "")
+	_, err = w.Set(ctx, "carol", strings.Replace(string(e.URI), "secret=", "secret=1", 1), "", true)
 	printed += fmt.Sprint(err)
 	var journal strings.Builder
 	log := audit.New(&journal)

@@ -25,7 +25,7 @@ func (s *Service) newRecoveryCodes(user string) (shown []control.Secret, kept []
 
 // NewRecoveryCodes takes the place of the recovery codes that are left with new ones.
 func (s *Service) NewRecoveryCodes(ctx context.Context, user string, consent Consent) (control.RecoveryCodes, error) {
-	r := s.report(ctx, audit.Recovery, "recovery-codes", user)
+	r := s.report(ctx, audit.Recovery, "recovery-codes new", user)
 	codes, hashed := s.newRecoveryCodes(user)
 	err := s.change(ctx, r, user, consent, func(acc account.Account, _ time.Time) (account.Account, error) {
 		if !acc.Enrolled() {

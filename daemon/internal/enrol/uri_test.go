@@ -80,7 +80,7 @@ func TestBadURIs(t *testing.T) {
 		base + strings.Repeat(secret, 13):                               "1040 bits, at most 1024",
 		base + strings.Repeat("A", 3000):                                "at most 2048 bytes",
 	} {
-		_, err := w.Set(ctx, "alice", uri, "")
+		_, err := w.Set(ctx, "alice", uri, "", true)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", uri, err, want)
 			w.events = nil
@@ -100,7 +100,7 @@ func TestSet(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.events = nil
-	c, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8", "")
+	c, err := w.Set(ctx, "alice", base+"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8", "", true)
 	acc := w.account()
 	if err != nil || c.Outcome != control.Confirmed || len(c.RecoveryCodes) != 10 || !acc.Enrolled() || acc.Pending != nil || acc.Devices[0].Name != "token" || acc.Devices[0].Digits != 8 {
 		t.Fatalf("%+v, %v", acc, err)

@@ -34,7 +34,7 @@ type Enrolment interface {
 	Start(ctx context.Context, user string, want enrol.Wanted, consent enrol.Consent) (control.Enrolment, error)
 	Give(ctx context.Context, user string, want enrol.Wanted) (control.Enrolment, error)
 	Confirm(ctx context.Context, user, code string) (control.Confirmation, error)
-	Set(ctx context.Context, user, uri, name string) (control.Confirmation, error)
+	Set(ctx context.Context, user, uri, name string, withCodes bool) (control.Confirmation, error)
 	Disable(ctx context.Context, user string) error
 	DisableWithCode(ctx context.Context, user, code string) error
 	Status(ctx context.Context, user string) (control.Account, error)

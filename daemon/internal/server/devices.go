@@ -38,7 +38,7 @@ func (c *call) confirm(ctx context.Context, r control.ConfirmRequest) (control.C
 }
 
 func (c *call) set(ctx context.Context, r control.SetRequest) (control.Confirmation, error) {
-	return c.enrolment().Set(ctx, c.user, string(r.URI), r.Name)
+	return c.enrolment().Set(ctx, c.user, string(r.URI), r.Name, r.RecoveryCodes)
 }
 
 func (c *call) rename(ctx context.Context, r control.RenameRequest) (control.Account, error) {

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+func newDevices(c *command) *cobra.Command {
+	cmd := c.withPolkit(c.withJSON(&cobra.Command{
+		Use:   "devices [USER] [OPTIONS]",
+		Short: "List the devices, rename or remove one",
+		Long: `List your devices: what they show, when they were added and last used. A code of
+any of them lets you in. totpctl enrol adds one, totpctl devices remove takes one
+of several away, totpctl devices rename gives one another name.
+
+Those of USER are for root to see, and for whom polkit allows
+org.totpd.manage.status. --json prints an array.`,
+		Example:           "  totpctl devices",
+		Args:              atMostUser,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.devices(cmd.Context(), userOf(args))
+		},
+	}))
+	cmd.AddCommand(newRenameDevice(c), newRemoveDevice(c))
+	return cmd
+}
+
+func (c *command) devices(ctx context.Context, user string) error {
+	a, err := c.look(ctx, user)
+	if err != nil {
+		return failed("devices", user, err)
+	}
+	if c.json {
+		return failed("devices", user, c.printJSON(a.Devices))
+	}
+	if len(a.Devices) == 0 {
+		c.say("%s has no device.", printable(a.User))
+		c.say("hint: totpctl enrol%s", argument(user))
+		return nil
+	}
+	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "NAME\tSHOWS\tADDED\tLAST USED\n")
+	for _, d := range a.Devices {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", printable(fmt.Sprintf("%q", d.Name)), printable(shows(d)), day(d.Added), dash(day(d.LastUsed)))
+	}
+	return failed("devices", user, table.Flush())
+}
+
+// shows says what codes a device makes.
+func shows(d control.Device) string {
+	if d.Kind == "hotp" {
+		return fmt.Sprintf("%d digits at each press, %s", d.Digits, d.Algorithm)
+	}
+	return fmt.Sprintf("%d digits every %d s, %s", d.Digits, d.Period, d.Algorithm)
+}
+
+func newRenameDevice(c *command) *cobra.Command {
+	var user string
+	cmd := &cobra.Command{
+		Use:   "rename OLD NEW [OPTIONS]",
+		Short: "Give a device another name",
+		Long: `Give a device another name. With --user it is a device of somebody else: for root,
+and for whom polkit allows org.totpd.manage.devices.`,
+		Example:           `  totpctl devices rename phone "old phone"`,
+		Args:              deviceNames("the device, and its new name", 2),
+		ValidArgsFunction: c.completeDevices(&user),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.renameDevice(cmd.Context(), user, args[0], args[1])
+		},
+	}
+	return c.withPolkit(c.withJSON(withUser(cmd, &user)))
+}
+
+func (c *command) renameDevice(ctx context.Context, user, from, to string) error {
+	const verb = "devices rename"
+	var a control.Account
+	err := c.forUser(ctx, user, toChange, func(ctx context.Context, client *control.Client) (err error) {
+		a, err = client.Rename(ctx, control.RenameRequest{User: user, From: from, To: to})
+		return err
+	})
+	switch {
+	case err != nil:
+		return failed(verb, user, err)
+	case c.json:
+		return failed(verb, user, c.printJSON(a))
+	}
+	c.say("Done: %s is now %s.", printable(fmt.Sprintf("%q", from)), printable(fmt.Sprintf("%q", to)))
+	return nil
+}
+
+func newRemoveDevice(c *command) *cobra.Command {
+	var user string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "remove NAME [OPTIONS]",
+		Short: "Take one of several devices away",
+		Long: `Take one of several devices away: its codes let nobody in any more. The last one
+goes with totpctl disable. You are asked for your password, and for a code of a
+device or a recovery code; when standard input isn't a terminal, they are its
+first two lines.
+
+With --user it is a device of somebody else: for root, and for whom polkit allows
+org.totpd.manage.devices. They are asked whether to go on unless --yes is given.`,
+		Example:           `  totpctl devices remove "old phone"`,
+		Args:              deviceNames("the device", 1),
+		ValidArgsFunction: c.completeDevices(&user),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.removeDevice(cmd.Context(), user, args[0], yes)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
+	return c.withPolkit(c.withJSON(withUser(cmd, &user)))
+}
+
+func (c *command) removeDevice(ctx context.Context, user, name string, yes bool) (err error) {
+	const verb = "devices remove"
+	r := control.RemoveRequest{User: user, Name: name}
+	var a control.Account
+	if c.forOther(user) {
+		if !yes {
+			what := fmt.Sprintf("This takes %s of %s away.", printable(fmt.Sprintf("%q", name)), printable(user))
+			if err := c.agree(ctx, verb, user, what, "totpctl devices remove "+quote(name)+" --user "+quote(user)+" --yes"); err != nil {
+				return err
+			}
+		}
+		err = c.asAdmin(ctx, toChange, func(ctx context.Context, client *control.Client) (err error) {
+			a, err = client.Remove(ctx, r)
+			return err
+		})
+	} else {
+		a, err = c.client().Status(ctx, control.StatusRequest{User: user})
+		if err == nil && !a.Enrolled {
+			err = &control.Error{Code: control.ErrNotEnrolled, Message: "not enrolled"}
+		}
+		if err != nil {
+			return failed(verb, a.User, err)
+		}
+		user = a.User
+		if r.Password, r.Code, err = c.proof(ctx, a); err == nil {
+			a, err = c.client().Remove(context.WithoutCancel(ctx), r) // seen to its end
+		}
+	}
+	switch {
+	case err != nil:
+		return failed(verb, user, err)
+	case c.json:
+		return failed(verb, user, c.printJSON(a))
+	}
+	c.say("Done: %s is left with %s.", printable(a.User), printable(strings.Join(names(a), ", ")))
+	return nil
+}
+
+// agree asks a person whether to go on with what was said.
+func (c *command) agree(ctx context.Context, verb, user, what, without string) error {
+	if !c.in.terminal {
+		return &misuse{printable(verb+" "+user) + ": nobody can be asked, standard input is no terminal", "to do it without asking: " + without}
+	}
+	c.say("%s", what)
+	answer, err := c.in.line(ctx, "Go on? [y/N] ")
+	if err != nil && !errors.Is(err, io.EOF) {
+		return failed(verb, user, err)
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return failed(verb, user, errors.New("not confirmed: nothing was changed"))
+	}
+	return nil
+}
+
+// withUser gives a verb about devices the option --user.
+func withUser(cmd *cobra.Command, user *string) *cobra.Command {
+	cmd.Flags().StringVar(user, "user", "", "of `USER`, not your own")
+	cmd.RegisterFlagCompletionFunc("user", cobra.NoFileCompletions)
+	return cmd
+}
+
+// deviceNames accepts so many names.
+func deviceNames(what string, n int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fmt.Errorf("name %s; a name with a space in it needs quotes", what)
+		}
+		return nil
+	}
+}
+
+// completeDevices completes the first argument with the names of the devices, as far as the caller may know.
+func (c *command) completeDevices(user *string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 || *user != "" && os.Geteuid() != 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), busTime)
+		defer cancel()
+		a, err := c.client().Status(ctx, control.StatusRequest{User: *user})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var all []string
+		for _, d := range a.Devices {
+			all = append(all, d.Name+"\t"+shows(d))
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
+	}
+}
