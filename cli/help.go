@@ -21,7 +21,7 @@ func newHelp() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			verb, rest, _ := cmd.Root().Find(args)
-			if err := noVerb(cmd.Root(), rest); err != nil {
+			if err := noVerb(verb, rest); err != nil {
 				return err
 			}
 			return verb.Help()

@@ -16,10 +16,7 @@ func TestHelpFitsAndEndsWithAnExample(t *testing.T) {
 	}
 	root := newRoot(&command{out: os.Stdout, err: os.Stderr})
 	root.InitDefaultHelpCmd()
-	for _, cmd := range append([]*cobra.Command{root}, root.Commands()...) {
-		if cmd.Hidden {
-			continue
-		}
+	for _, cmd := range append([]*cobra.Command{root}, inside(root)...) {
 		var text strings.Builder
 		cmd.SetOut(&text)
 		if err := cmd.Help(); err != nil {
@@ -33,9 +30,9 @@ func TestHelpFitsAndEndsWithAnExample(t *testing.T) {
 		if cmd.Example == "" || !strings.HasSuffix(text.String(), "\nExample:\n"+cmd.Example+"\n") {
 			t.Errorf("help of %s doesn't end with an example", cmd.Name())
 		}
-		name := cmd.Name()
-		if cmd == root {
-			name = "''"
+		name := pathOf(cmd)
+		if cmd == root || strings.Contains(name, " ") {
+			name = "'" + name + "'"
 		}
 		// Those two are run at a terminal, by a person.
 		if name != "enrol" && name != "events" && !strings.Contains(string(story), "example "+name) {

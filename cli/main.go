@@ -128,7 +128,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 
 // usageTemplate is cobra's with the example at the end, where the eye comes to rest.
 const usageTemplate = `Usage:
-  {{if .HasParent}}{{.UseLine}}{{else}}{{.Name}} [COMMAND] [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
+  {{if and .HasParent (not .HasAvailableSubCommands)}}{{.UseLine}}{{else if .HasParent}}{{.CommandPath}} COMMAND [OPTIONS]{{else}}{{.Name}} [COMMAND] [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
 
 Aliases:
   {{.NameAndAliases}}{{end}}{{if .Groups}}{{$all := .Commands}}{{range $group := .Groups}}
@@ -149,16 +149,23 @@ Example:
 {{.Example}}
 `
 
-// noVerb refuses arguments of the root: a verb that there isn't.
-func noVerb(root *cobra.Command, args []string) error {
+// noVerb refuses arguments of a command that has others inside: a verb that there isn't.
+func noVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	m := &misuse{fmt.Sprintf("there is no command %q", printable(args[0])), "totpctl help"}
-	if like := root.SuggestionsFor(args[0]); len(like) > 0 {
-		m.hint = "totpctl " + like[0]
+	path := strings.TrimPrefix(pathOf(cmd)+" ", " ")
+	m := &misuse{fmt.Sprintf("there is no command %q", path+printable(args[0])), strings.TrimSpace("totpctl help " + path)}
+	cmd.SuggestionsMinimumDistance = cmd.Root().SuggestionsMinimumDistance
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		m.hint = "totpctl " + path + like[0]
 	}
 	return m
+}
+
+// pathOf is a command as people type it, without "totpctl".
+func pathOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " ")
 }
 
 // withJSON gives a verb the option --json.

@@ -50,30 +50,32 @@ type manual struct {
 // Date is as mdoc(7) spells it.
 func (m manual) Date() string { return m.date.Format("January 2, 2006") }
 
-// verbs are the commands that people see, each with those under it.
-func (m manual) verbs() (all []*cobra.Command) {
-	for _, v := range m.root.Commands() {
+// verbs are the commands that people see, and after one that has others inside, those.
+func (m manual) verbs() []*cobra.Command { return inside(m.root) }
+
+func inside(cmd *cobra.Command) []*cobra.Command {
+	var all []*cobra.Command
+	for _, v := range cmd.Commands() {
 		if !v.Hidden {
-			all = append(append(all, v), v.Commands()...)
+			all = append(append(all, v), inside(v)...)
 		}
 	}
 	return all
 }
 
-// named is a command without the program.
-func named(v *cobra.Command) string { return strings.TrimPrefix(v.CommandPath(), v.Root().Name()+" ") }
-
 // Synopsis has a line for each verb.
 func (m manual) Synopsis() string {
 	var b strings.Builder
 	for _, v := range m.verbs() {
-		b.WriteString(synopsis(v))
+		if !v.HasSubCommands() {
+			b.WriteString(synopsis(v))
+		}
 	}
 	return b.String()
 }
 
 func synopsis(v *cobra.Command) string {
-	text := fmt.Sprintf(".Nm\n.Cm %s\n", mdoc.Word(named(v)))
+	text := fmt.Sprintf(".Nm\n.Cm %s\n", mdoc.Word(pathOf(v)))
 	_, arguments, _ := strings.Cut(v.Use, " ")
 	arguments, options := strings.CutSuffix(arguments, "[OPTIONS]")
 	switch a := strings.TrimSpace(arguments); {
@@ -105,7 +107,7 @@ func (m manual) Description() string {
 func (m manual) Commands() string {
 	var b strings.Builder
 	for _, v := range m.verbs() {
-		fmt.Fprintf(&b, ".Ss %s\n%s", mdoc.Escape(named(v)), mdoc.Text(v.Long))
+		fmt.Fprintf(&b, ".Ss %s\n%s", mdoc.Escape(pathOf(v)), mdoc.Text(v.Long))
 		if own := flags(v.LocalNonPersistentFlags()); len(own) > 0 {
 			b.WriteString(options(own))
 		}

@@ -18,9 +18,13 @@ func TestManualIsComplete(t *testing.T) {
 	m := manual{root, time.Now()}
 	page := m.Synopsis() + m.Commands() + m.Options()
 	has := func(line string) bool { return strings.Contains("\n"+page, "\n"+line+"\n") }
-	for _, v := range root.Commands() {
-		name := v.Name()
-		if has(".Ss "+name) == v.Hidden || has(`.Cm "`+name+`"`) == v.Hidden {
+	verbs := root.Commands()
+	for _, v := range verbs {
+		verbs = append(verbs, v.Commands()...)
+	}
+	for _, v := range verbs {
+		name := pathOf(v)
+		if has(".Ss "+name) == v.Hidden || has(`.Cm "`+name+`"`) == (v.Hidden || v.HasSubCommands()) {
 			t.Errorf("%s: hidden %v", name, v.Hidden)
 		}
 		_, own, _ := strings.Cut(page, "\n.Ss "+name+"\n")

@@ -40,10 +40,10 @@ func (c *command) checkOffline(cmd *cobra.Command, args []string) error {
 		return nil
 	case !cmd.HasParent():
 		return &misuse{"--offline needs a command", "totpctl --offline " + verbs[0] + " USER"}
-	case !control.Verb(cmd.Name()).Offline():
+	case !control.Verb(pathOf(cmd)).Offline():
 		last := len(verbs) - 1
-		return &misuse{fmt.Sprintf("--offline goes with %s and %s, not with %s", strings.Join(verbs[:last], ", "), verbs[last], cmd.Name()),
-			"with the daemon: totpctl " + cmd.Name()}
+		return &misuse{fmt.Sprintf("--offline goes with %s and %s, not with %s", strings.Join(verbs[:last], ", "), verbs[last], pathOf(cmd)),
+			"with the daemon: totpctl " + pathOf(cmd)}
 	case c.socket != "":
 		return &misuse{"--offline asks no daemon, and --socket names one", "leave one of them out"}
 	case os.Geteuid() != 0:

@@ -20,6 +20,7 @@ var groups = []struct {
 		newUsers,
 		newBypass,
 		newExport,
+		newPolicy,
 	}},
 	{"host", "This host", []func(*command) *cobra.Command{
 		newSetup,

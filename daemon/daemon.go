@@ -18,6 +18,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/login"
 	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/seal"
 	"github.com/totpd/totpd/daemon/internal/server"
 	"github.com/totpd/totpd/daemon/internal/store"
@@ -62,6 +63,7 @@ type parts struct {
 	login  *login.Service
 	enrol  *enrol.Service
 	limits throttle.Limits
+	rules  policy.Rules
 }
 
 func newDaemon(file string, cfg config.Config, l *log.Logger) *daemon {
@@ -109,6 +111,7 @@ func (d *daemon) build(a accounts, k key) {
 		Log:      d.log,
 		Clock:    time.Now,
 		Settings: func() (server.Enrolment, throttle.Limits) { p := d.parts.Load(); return p.enrol, p.limits },
+		Rules:    func() policy.Rules { return d.parts.Load().rules },
 	}
 	if d.bus != nil {
 		p.Authorize = d.bus.Authorize
@@ -133,6 +136,7 @@ func (d *daemon) wire(cfg config.Config) *parts {
 			Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,
 		}, time.Now, d.audit),
 		limits: limits,
+		rules:  cfg.Rules,
 	}
 }
 
@@ -164,6 +168,7 @@ func (d *daemon) ready() {
 	d.log.Printf("ready: logins at %s, totpctl at %s", d.sockets.login.Addr(), d.sockets.control.Addr())
 	d.notify("READY=1\nSTATUS=Answering logins")
 	go d.watchdog()
+	go d.tellStrangers(d.cfg.Rules)
 }
 
 // reload reads the configuration again. A broken one changes nothing.
@@ -182,6 +187,7 @@ func (d *daemon) reload() {
 	d.cfg = cfg
 	d.parts.Store(d.wire(cfg))
 	d.log.Print("reload: done")
+	go d.tellStrangers(cfg.Rules)
 }
 
 // changedForGood names the settings that only a restart changes.

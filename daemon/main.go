@@ -27,6 +27,7 @@ var version = ""
 // options are the command line.
 type options struct {
 	config                  string // empty: config.DefaultFile, which may be missing
+	expect                  string // a table to test the rules against
 	check, offline, version bool
 }
 
@@ -57,7 +58,7 @@ func run(o options) error {
 	cfg, err := config.Load(o.config)
 	switch {
 	case err == nil && o.check:
-		return cfg.Explain(os.Stdout)
+		return check(cfg, o.expect, os.Stdout, newLog())
 	case err == nil:
 		return serve(o, cfg)
 	case o.check:
@@ -72,10 +73,11 @@ func parse(args []string, errout io.Writer) (options, error) {
 	f.SetOutput(errout)
 	f.StringVar(&o.config, "config", "", "read settings from `FILE` (default "+config.DefaultFile+")")
 	f.BoolVar(&o.check, "check", false, "explain the effective settings and exit; status 1 when they are broken")
+	f.StringVar(&o.expect, "expect", "", "with -check: test the rules against the table in `FILE`; status 1 when they differ")
 	f.BoolVar(&o.offline, "offline", false, "serve root at the other end of standard input from the store, without a daemon")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	f.Usage = func() {
-		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check | -offline]")
+		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check [-expect FILE] | -offline]")
 		f.PrintDefaults()
 		fmt.Fprintln(errout, "example: totpd -config /etc/totpd/totpd.toml -check")
 	}
@@ -86,6 +88,8 @@ func parse(args []string, errout io.Writer) (options, error) {
 	switch {
 	case f.NArg() > 0:
 		wrong = fmt.Sprintf("unexpected argument %q", f.Arg(0))
+	case o.expect != "" && !o.check:
+		wrong = "-expect goes with -check"
 	case o.check && o.offline:
 		wrong = "-check and -offline don't go together"
 	default:

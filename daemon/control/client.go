@@ -171,6 +171,11 @@ func (c *Client) Export(ctx context.Context, r ExportRequest) (Export, error) {
 	return ask[Export](ctx, c, VerbExport, r)
 }
 
+// Policy asks what the rules say about one login.
+func (c *Client) Policy(ctx context.Context, r PolicyRequest) (Policy, error) {
+	return ask[Policy](ctx, c, VerbPolicy, r)
+}
+
 // ask posts one request and returns its answer.
 func ask[Answer any](ctx context.Context, c *Client, verb Verb, request any) (Answer, error) {
 	var none, answer Answer

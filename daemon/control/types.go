@@ -34,6 +34,7 @@ const (
 	VerbBypass        Verb = "bypass"             // BypassRequest -> BypassCode; root, or polkit's org.totpd.manage.bypass
 	VerbRevoke        Verb = "revoke-bypass"      // RevokeRequest -> Revoked; likewise
 	VerbExport        Verb = "export"             // ExportRequest -> Export; root with a code of the user's
+	VerbPolicy        Verb = "policy"             // PolicyRequest -> Policy; own, or root, or polkit's org.totpd.manage.status
 )
 
 // offline are the verbs that need nothing but the store, so that root can use them without a daemon.

@@ -1,6 +1,8 @@
 // Package config is totpd.toml: its keys, their defaults and limits. It reads the file, checks it in
 // full and explains the result; what the settings do is up to the packages that are given them.
 //
+// It also reads the table of what rules are expected to say, which is checked as strictly.
+//
 // Always true: a key that is unknown, of the wrong type or out of its limits is an error, never
 // ignored; all errors of a file are told at once, each with its place and what to do; what Explain
 // writes is itself a configuration file with the same effect.

@@ -24,11 +24,7 @@ func salvage(name, content string) (Config, error) {
 	var top map[string]toml.Primitive
 	md, err := toml.Decode(content, &top)
 	if err != nil {
-		var p toml.ParseError
-		if errors.As(err, &p) {
-			return unknown(), problem{name, p.Position, "", p.Message}
-		}
-		return unknown(), problem{file: name, text: err.Error()}
+		return unknown(), notTOML(name, err)
 	}
 	r := reader{file: name, md: md, config: Default()}
 	r.config.file = name
@@ -46,14 +42,18 @@ func salvage(name, content string) (Config, error) {
 	}
 	if len(r.problems) > 0 {
 		r.config.Rules = undecided()
-		slices.SortFunc(r.problems, func(a, b problem) int { return a.at.Start - b.at.Start })
-		errs := make([]error, len(r.problems))
-		for i, p := range r.problems {
-			errs[i] = p
-		}
-		return r.config, errors.Join(errs...)
+		return r.config, r.errors()
 	}
 	return r.config, nil
+}
+
+// notTOML is the library's error about the file called name.
+func notTOML(name string, err error) error {
+	var p toml.ParseError
+	if errors.As(err, &p) {
+		return problem{name, p.Position, "", p.Message}
+	}
+	return problem{file: name, text: err.Error()}
 }
 
 // reader takes the settings out of a parsed file.
@@ -63,7 +63,16 @@ type reader struct {
 	config   Config
 	problems []problem
 	places   map[string]toml.Position
-	begin    toml.Position // of what is read, where that is a part of the file
+}
+
+// errors are the problems, in the order of the file.
+func (r *reader) errors() error {
+	slices.SortFunc(r.problems, func(a, b problem) int { return a.at.Start - b.at.Start })
+	errs := make([]error, len(r.problems))
+	for i, p := range r.problems {
+		errs[i] = p
+	}
+	return errors.Join(errs...)
 }
 
 // problem is one error of the file.
@@ -144,14 +153,14 @@ func (r *reader) reportAt(at toml.Position, name, text string) {
 	r.problems = append(r.problems, problem{r.file, at, name, text})
 }
 
-// place returns where the value of a key stands. The library tells it only in the error of a type that refuses.
-func (r *reader) place(p toml.Primitive) toml.Position {
+func (r *reader) place(p toml.Primitive) toml.Position { return placeIn(r.md, p) }
+
+// placeIn returns where the value of a key stands. The library tells it only in the error of a type that
+// refuses.
+func placeIn(md toml.MetaData, p toml.Primitive) toml.Position {
 	var refused toml.ParseError
-	errors.As(r.md.PrimitiveDecode(p, new(refusing)), &refused)
-	at := refused.Position
-	at.Start += r.begin.Start
-	at.Line += max(r.begin.Line-1, 0)
-	return at
+	errors.As(md.PrimitiveDecode(p, new(refusing)), &refused)
+	return refused.Position
 }
 
 type refusing struct{}

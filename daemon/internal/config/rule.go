@@ -208,85 +208,49 @@ func length(key string, most int, unit time.Duration, of func(*policy.Rule) *tim
 
 // rules reads all rules, after the other settings.
 func (r *reader) rules(content string, p toml.Primitive) {
-	var tables []map[string]any
-	err := r.md.PrimitiveDecode(p, &tables)
-	found := blocks(content, ruleSection)
-	switch {
-	case err != nil, len(found) == 0, len(tables) != len(found):
-		r.report(p, ruleSection, "must be written [[rule]] on a line of its own, with its keys on the lines below")
-		return
-	case len(found) > rulesMax:
-		r.report(p, ruleSection, fmt.Sprintf("must be there %d times at most", rulesMax))
-		return
-	}
-	for i, b := range found {
-		if rule, ok := r.rule(b, len(tables[i])); ok {
-			r.reach(b, rule)
+	for _, t := range r.tables(content, ruleSection, rulesMax, p) {
+		rule := policy.Rule{Line: t.at.Line}
+		before := len(r.problems)
+		r.take(t, keysOfRule(), []string{"require"}, func(key string, value any) string {
+			i := slices.IndexFunc(ruleKeys, func(k ruleKey) bool { return k.key == key })
+			return ruleKeys[i].read(&rule, value)
+		})
+		if len(r.problems) == before {
+			r.agree(rule, t)
+			r.reach(rule, t)
 			r.config.Rules = append(r.config.Rules, rule)
 		}
 	}
 }
 
-// rule reads one of as many keys.
-func (r *reader) rule(b block, keys int) (rule policy.Rule, ok bool) {
-	var top map[string][]map[string]toml.Primitive
-	md, err := toml.Decode(b.text, &top)
-	if err != nil || len(top[ruleSection]) != 1 || len(top[ruleSection][0]) != keys {
-		r.reportAt(b.at, ruleSection, "must have all its keys right below, and no sections of its own")
-		return rule, false
-	}
-	before, own := len(r.problems), reader{file: r.file, md: md, config: r.config, begin: b.at}
-	rule.Line = b.at.Line
-	table := top[ruleSection][0]
-	for key, p := range table {
-		i := slices.IndexFunc(ruleKeys, func(k ruleKey) bool { return k.key == key })
-		if i < 0 {
-			own.report(p, ruleSection+"."+shownKey(key), "is unknown; the keys of [[rule]] are "+list(keysOfRule()))
-			continue
-		}
-		var value any
-		if err := md.PrimitiveDecode(p, &value); err != nil {
-			own.report(p, ruleSection+"."+key, "can't be read: "+err.Error())
-		} else if must := ruleKeys[i].read(&rule, value); must != "" {
-			own.report(p, ruleSection+"."+key, must)
-		}
-	}
-	if _, ok := table["require"]; !ok {
-		r.reportAt(b.at, ruleSection, `must say what it asks for: require = "exempt" or "optional" or "required"`)
-	}
-	if len(own.problems) == 0 {
-		own.agree(rule, table)
-	}
-	r.problems = append(r.problems, own.problems...)
-	return rule, len(r.problems) == before
-}
-
 // agree reports the keys of a rule that don't go together.
-func (r *reader) agree(rule policy.Rule, table map[string]toml.Primitive) {
-	for _, k := range ruleKeys {
-		if p, ok := table[k.key]; ok && k.idle && rule.Require == policy.Exempt {
-			r.report(p, ruleSection+"."+k.key, "does nothing where nobody is asked for a code: leave it out, or change require")
+func (r *reader) agree(rule policy.Rule, t table) {
+	must := func(key, text string) {
+		if p, ok := t.keys[key]; ok {
+			r.reportAt(t.place(p), ruleSection+"."+key, text)
 		}
 	}
-	if p, ok := table["enrol_by"]; ok && rule.Require == policy.Optional {
-		r.report(p, ruleSection+".enrol_by", `goes with require = "required" only`)
+	for _, k := range ruleKeys {
+		if k.idle && rule.Require == policy.Exempt {
+			must(k.key, "does nothing where nobody is asked for a code: leave it out, or change require")
+		}
 	}
-	if p, ok := table["enrol_from"]; ok && rule.NoEnrolAtLogin {
-		r.report(p, ruleSection+".enrol_from", "does nothing with enrol_at_login = false: leave one of them out")
+	if rule.Require == policy.Optional {
+		must("enrol_by", `goes with require = "required" only`)
+	}
+	if rule.NoEnrolAtLogin {
+		must("enrol_from", "does nothing with enrol_at_login = false: leave one of them out")
 	}
 	if longest := r.config.Remember.Longest; rule.Remember > time.Duration(longest)*day {
-		r.report(table["remember"], ruleSection+".remember",
-			fmt.Sprintf("must be at most remember.longest, which is %d: shorten it, or raise longest under [remember]", longest))
+		must("remember", fmt.Sprintf("must be at most remember.longest, which is %d: shorten it, or raise longest under [remember]", longest))
 	}
 }
 
 // reach reports a rule that nobody can come to.
-func (r *reader) reach(b block, rule policy.Rule) {
-	for _, earlier := range r.config.Rules {
-		if earlier.Covers(rule) {
-			r.reportAt(b.at, ruleSection, fmt.Sprintf("is never reached: the one on line %d matches first; move this one before it, or take it out", earlier.Line))
-			return
-		}
+func (r *reader) reach(rule policy.Rule, t table) {
+	i := slices.IndexFunc(r.config.Rules, func(earlier policy.Rule) bool { return earlier.Covers(rule) })
+	if i >= 0 {
+		r.reportAt(t.at, ruleSection, fmt.Sprintf("is never reached: the one on line %d matches first; move this one before it, or take it out", r.config.Rules[i].Line))
 	}
 }
 

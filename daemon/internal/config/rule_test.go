@@ -110,7 +110,7 @@ grace = 60
 func TestRuleErrors(t *testing.T) {
 	const ok = "require = 'required'\n"
 	for _, c := range []struct{ name, content, want string }{
-		{"no require", "\n[[rule]]\nusers = ['a']", "FILE:2:1: rule must say what it asks for: require = "},
+		{"no require", "\n[[rule]]\nusers = ['a']", "FILE:2:1: rule must have the key require"},
 		{"require", "[[rule]]\nrequire = 'always'", `FILE:2:12: rule.require must be "exempt" or "optional" or "required"`},
 		{"require is a number", "[[rule]]\nrequire = 1", "FILE:2:11: rule.require must be"},
 		{"unknown key", "[[rule]]\n" + ok + "[[rule]]\nuser = ['a']\n" + ok, "FILE:4:9: rule.user is unknown; the keys of [[rule]] are users, groups, services, from, require, enrol_by,"},

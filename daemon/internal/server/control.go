@@ -19,6 +19,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/bus"
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
@@ -67,6 +68,7 @@ type Parts struct {
 	Clock     func() time.Time
 	// Settings returns what a reload may change, as it is now.
 	Settings func() (Enrolment, throttle.Limits)
+	Rules    func() policy.Rules // likewise
 }
 
 // Control serves the management API of package control.

@@ -57,6 +57,7 @@ var verbs = map[control.Verb]verb{
 	control.VerbBypass:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.BypassRequest) string { return r.User }, (*call).bypass),
 	control.VerbRevoke:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.RevokeRequest) string { return r.User }, (*call).revoke),
 	control.VerbExport:        legal(rootOnly, "", func(r control.ExportRequest) string { return r.User }, (*call).export),
+	control.VerbPolicy:        legal(ownOrAdmin, "org.totpd.manage.status", func(r control.PolicyRequest) string { return r.User }, (*call).policy),
 }
 
 // legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// expectFile is the table that policy test goes by.
+const expectFile = "/etc/totpd/expect.toml"
+
+func newPolicy(c *command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy COMMAND [OPTIONS]",
+		Short: "Show or test the rules that say who needs a code",
+		Long: `Show what the rules of totpd.toml(5) say about a login, or test new rules
+before they are put in place.`,
+		Example:               "  totpctl policy explain --service sudo",
+		DisableFlagsInUseLine: true,
+		Args:                  noVerb,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPolicyExplain(c), newPolicyTest(c))
+	return cmd
+}
+
+func newPolicyExplain(c *command) *cobra.Command {
+	var r control.PolicyRequest
+	cmd := &cobra.Command{
+		Use:   "explain [USER] [OPTIONS]",
+		Short: "Show which rule decides about a login, and why",
+		Long: `Show which rule of totpd.toml(5) decides whether a login is asked for a code,
+which conditions of those before it are not met, and what comes of it: whether
+a code is asked for, until when one need not be set up, and whether that can be
+done inside the login.
+
+Without USER it is your own login; that of somebody else is for root to see, and
+for whom polkit allows org.totpd.manage.status. The password that polkit may
+want is asked for at a terminal, unless --no-ask is given.`,
+		Example:           "  totpctl policy explain --service sshd --from 192.0.2.7",
+		Args:              atMostUser,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := netip.ParseAddr(r.From); err != nil && r.From != "local" {
+				return &misuse{fmt.Sprintf("--from is an address, or local, not %s", printable(r.From)), "totpctl help policy explain"}
+			}
+			r.User = userOf(args)
+			return c.explainPolicy(cmd.Context(), r)
+		},
+	}
+	cmd.Flags().StringVar(&r.Service, "service", "sshd", "through the PAM service `NAME`")
+	cmd.Flags().StringVar(&r.From, "from", "local", "from the address `ADDR`, or local")
+	return c.withPolkit(c.withJSON(cmd))
+}
+
+func (c *command) explainPolicy(ctx context.Context, r control.PolicyRequest) error {
+	const verb = "policy explain"
+	var p control.Policy
+	err := c.forUser(ctx, r.User, toLook, func(ctx context.Context, client *control.Client) (err error) {
+		p, err = client.Policy(ctx, r)
+		return err
+	})
+	if err != nil {
+		return failed(verb, r.User, err)
+	}
+	if c.json {
+		return failed(verb, r.User, c.printJSON(p))
+	}
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s:\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	row("login", "%s through %s, %s", p.User, p.Service, origin(p.From))
+	decided := false
+	for i, rule := range p.Rules {
+		name := fmt.Sprintf("rule %d, line %d", i+1, rule.Line)
+		if decided = len(rule.Unmet) == 0; decided {
+			row(name, "decides: %s", demand(p))
+		} else {
+			row(name, "doesn't match: %s", whyNot(rule.Unmet, p))
+		}
+	}
+	if !decided {
+		row("default", "decides: %s", demand(p))
+	}
+	if p.Reset {
+		row("reset", "by root: it must be set up again")
+	}
+	row("set up", "%s", yesNo(p.Enrolled))
+	row("asks for", "%s", asksFor(p))
+	if p.Asks == control.AsksCode || p.Asks == control.AsksToEnrol {
+		row("remember", "%s", upTo(p.Remember, "day", "a computer"))
+		row("grace", "%s", upTo(p.Grace, "minute", "a terminal session"))
+	}
+	table.Flush()
+	_, err = fmt.Fprint(c.out, text.String())
+	return failed(verb, r.User, err)
+}
+
+func origin(from string) string {
+	if from == "local" {
+		return "on this host"
+	}
+	return "from " + from
+}
+
+// whyNot says in words which conditions a login doesn't meet.
+func whyNot(unmet []string, p control.Policy) string {
+	words := map[string]string{
+		"users":    p.User + " is none of its users",
+		"groups":   p.User + " is in none of its groups",
+		"services": p.Service + " is none of its services",
+		"from":     "it isn't for logins " + origin(p.From),
+	}
+	var all []string
+	for _, key := range unmet {
+		if words[key] == "" {
+			words[key] = key
+		}
+		all = append(all, words[key])
+	}
+	return strings.Join(all, "; ")
+}
+
+// demand is what was decided.
+func demand(p control.Policy) string {
+	switch p.Require {
+	case "exempt":
+		return "nobody is asked for a code"
+	case "optional":
+		return "whoever has set up a second factor is asked for a code"
+	case "required":
+		if p.EnrolBy.IsZero() {
+			return "a code is required"
+		}
+		return fmt.Sprintf("a code is required from %s on, in %s", p.EnrolBy.Local().Format(time.DateOnly), count(p.DaysLeft, "day"))
+	}
+	return p.Require
+}
+
+func asksFor(p control.Policy) string {
+	switch p.Asks {
+	case control.AsksNothing:
+		return "no code"
+	case control.AsksCode:
+		return "a code"
+	case control.AsksToEnrol:
+		return "setting it up, inside the login"
+	case control.AsksTooMuch:
+		return "a code, without which nobody gets in; it can't be set up in such a login"
+	}
+	return string(p.Asks)
+}
+
+func upTo(n int, unit, what string) string {
+	if n == 0 {
+		return "no"
+	}
+	return what + " for up to " + count(n, unit)
+}
+
+func count(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+func newPolicyTest(c *command) *cobra.Command {
+	var table string
+	cmd := &cobra.Command{
+		Use:   "test FILE [OPTIONS]",
+		Short: "Test a new configuration against expected decisions",
+		Long: `Test a configuration before it is put in place: whether it has errors, and
+whether its rules decide as a table expects. For each expectation that is not
+met, lines with "-" say what is expected and lines with "+" what would be
+decided, and the exit status is 1. No daemon is needed, and none is changed.
+
+The table has entries such as this one; see totpd.toml(5):
+
+  [[expect]]
+  user = "backup"
+  groups = ["service-accounts"]
+  from = "10.1.2.3"
+  require = "exempt"`,
+		Example: "  totpctl policy test new.toml --table expect.toml",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &misuse{fmt.Sprintf("one configuration is tested at a time, not %d", len(args)), "totpctl policy test FILE"}
+			}
+			return nil
+		},
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.testPolicy(cmd.Context(), args[0], table)
+		},
+	}
+	cmd.Flags().StringVar(&table, "table", expectFile, "the `FILE` of expectations")
+	return cmd
+}
+
+// testPolicy has the daemon's program test, which alone knows what rules mean.
+func (c *command) testPolicy(ctx context.Context, file, table string) error {
+	var talk strings.Builder
+	test := exec.CommandContext(ctx, offlineProgram, "-check", "-config", file, "-expect", table)
+	test.Stdout, test.Stderr = c.out, &talk
+	err := test.Run()
+	var lines []string
+	for line := range strings.Lines(talk.String()) {
+		lines = append(lines, printable(strings.TrimPrefix(strings.TrimSpace(line), "totpd: ")))
+	}
+	failure := &failure{verb: "policy test", user: file, err: err, hint: "correct it, or the table where that is wrong, and test again"}
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 && len(lines) > 0 {
+		last := len(lines) - 1
+		failure.err, lines = errors.New(lines[last]), lines[:last]
+	} else if err != nil {
+		failure.hint = "install totpd again: " + offlineProgram + " is to test it"
+	}
+	for _, line := range lines {
+		c.say("%s", line)
+	}
+	if err != nil {
+		return failure
+	}
+	c.say("All is as %s expects.", printable(table))
+	return nil
+}

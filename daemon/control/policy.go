@@ -1,0 +1,46 @@
+package control
+
+import "time"
+
+// PolicyRequest asks what the rules say about one login.
+type PolicyRequest struct {
+	User    string `json:"user,omitempty"`
+	Service string `json:"service,omitempty"` // of PAM; empty: sshd
+	From    string `json:"from,omitempty"`    // an address, or "local"; empty: local
+}
+
+// Policy is what the rules say.
+type Policy struct {
+	User    string `json:"user"`
+	Service string `json:"service"`
+	From    string `json:"from"`
+	// Rules are those that were looked at, in order: the last decides, unless it didn't match either, and
+	// the default does.
+	Rules     []PolicyRule `json:"rules"`
+	Require   string       `json:"require"`             // exempt, optional or required
+	EnrolBy   time.Time    `json:"enrol_by,omitzero"`   // until when who hasn't enrolled gets in all the same
+	DaysLeft  int          `json:"days_left,omitempty"` // until then
+	Reset     bool         `json:"reset"`               // root has reset the second factor: it must be set up again
+	Enrolled  bool         `json:"enrolled"`
+	EnrolHere bool         `json:"enrol_here"` // who must enrol may do so in this very login
+	Asks      PolicyAsks   `json:"asks"`
+	Remember  int          `json:"remember"` // days for which a computer may be remembered
+	Grace     int          `json:"grace"`    // minutes without another code in one terminal session
+}
+
+// PolicyRule is one rule of the configuration.
+type PolicyRule struct {
+	Line  int      `json:"line"`  // where it begins
+	Unmet []string `json:"unmet"` // the keys of its conditions that are not met; none: it decides
+}
+
+// PolicyAsks is what a login asks for.
+type PolicyAsks string
+
+// What a login asks for.
+const (
+	AsksNothing PolicyAsks = "nothing"
+	AsksCode    PolicyAsks = "code"
+	AsksToEnrol PolicyAsks = "enrolment" // and nobody gets in without
+	AsksTooMuch PolicyAsks = "refusal"   // a code is required of somebody who has no device and can't enrol in this login
+)

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/policy"
+	"github.com/totpd/totpd/daemon/internal/source"
+)
+
+// policy tells what the rules say about a login of the call's user.
+func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Policy, error) {
+	told := control.Policy{User: c.user, Service: r.Service, From: r.From, Rules: []control.PolicyRule{}}
+	if told.Service == "" {
+		told.Service = "sshd"
+	}
+	q := policy.Question{User: c.user, Service: told.Service, Now: c.control.Clock()}
+	switch _, err := netip.ParseAddr(r.From); {
+	case r.From == "" || r.From == "local":
+		told.From = "local"
+	case err != nil:
+		return control.Policy{}, c.malformed("from is an address, or local")
+	default:
+		q.Source = source.Of(c.user, r.From, "")
+	}
+	acc, _, err := c.control.Accounts.Get(ctx, c.user)
+	if err != nil {
+		return control.Policy{}, c.unavailable("store", err)
+	}
+	rules := c.control.Rules()
+	if among := rules.Groups(q); len(among) > 0 {
+		if q.Groups, err = c.control.Names.GroupsOf(ctx, c.user, among); err != nil {
+			return control.Policy{}, c.unavailable("user_lookup", err)
+		}
+	}
+	q.MustEnrol = acc.MustEnrol
+	for _, rule := range rules {
+		unmet := rule.Unmet(q)
+		told.Rules = append(told.Rules, control.PolicyRule{Line: rule.Line, Unmet: append([]string{}, unmet...)})
+		if unmet == nil {
+			break
+		}
+	}
+	d := policy.Decide(rules, q)
+	told.Require, told.EnrolBy, told.DaysLeft, told.EnrolHere = d.Kind.String(), d.EnrolBy, d.DaysLeft(q.Now), d.EnrolHere
+	told.Remember, told.Grace = int(d.Remember/(24*time.Hour)), int(d.Grace/time.Minute)
+	told.Enrolled, told.Reset, told.Asks = acc.Enrolled(), acc.MustEnrol, asks(d, acc.Enrolled())
+	return told, nil
+}
+
+// asks is what a login that is decided so asks for.
+func asks(d policy.Decision, enrolled bool) control.PolicyAsks {
+	switch {
+	case d.Kind == policy.Exempt, d.Kind == policy.Optional && !enrolled:
+		return control.AsksNothing
+	case d.Kind == policy.Optional, d.Kind == policy.Required && enrolled:
+		return control.AsksCode
+	case d.Kind == policy.Required && !d.EnrolBy.IsZero():
+		return control.AsksNothing
+	case d.Kind == policy.Required && d.EnrolHere:
+		return control.AsksToEnrol
+	}
+	return control.AsksTooMuch
+}
