@@ -20,6 +20,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/seal"
 	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/internal/throttle"
@@ -65,6 +66,7 @@ func serveControl(t *testing.T, change ...func(*Parts)) *api {
 		Version: "test", Accounts: a.store, Names: NewNames(), Password: a.ask, Audit: events,
 		Log: a.log.logger(), Clock: a.clock,
 		Settings: func() (Enrolment, throttle.Limits) { return enrolment, limits },
+		Rules:    func() policy.Rules { return nil },
 	}
 	for _, c := range change {
 		c(&parts)
@@ -234,6 +236,13 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbDisable, control.DisableRequest{Password: "right"}, stranger, control.ErrWrongCode},
 		{control.VerbDisable, control.DisableRequest{User: "nobody"}, 0, ""},
 		{control.VerbDisable, control.DisableRequest{User: "nobody"}, 0, control.ErrNotEnrolled},
+		{control.VerbPolicy, control.PolicyRequest{}, stranger, ""},
+		{control.VerbPolicy, control.PolicyRequest{User: "nobody"}, stranger, ""},
+		{control.VerbPolicy, control.PolicyRequest{User: "root"}, stranger, control.ErrNotAllowed},
+		{control.VerbPolicy, control.PolicyRequest{User: "no such user"}, stranger, control.ErrNotAllowed},
+		{control.VerbPolicy, control.PolicyRequest{User: "nobody"}, 0, ""},
+		{control.VerbPolicy, control.PolicyRequest{User: "no such user"}, 0, control.ErrUnknownUser},
+		{control.VerbPolicy, control.PolicyRequest{From: "10.0.0.0/8"}, stranger, control.ErrBadRequest},
 		{"anything", control.Nothing{}, 0, control.ErrBadRequest},
 		{"", control.Nothing{}, 0, control.ErrBadRequest},
 	} {
@@ -253,7 +262,7 @@ func TestVerbsAllHaveAnOwner(t *testing.T) {
 	for _, name := range []control.Verb{
 		control.VerbVersion, control.VerbStatus, control.VerbUsers, control.VerbEnrol, control.VerbConfirm,
 		control.VerbSet, control.VerbDisable, control.VerbRename, control.VerbRemove, control.VerbRecoveryCodes,
-		control.VerbBypass, control.VerbRevoke, control.VerbExport,
+		control.VerbBypass, control.VerbRevoke, control.VerbExport, control.VerbPolicy,
 	} {
 		if v, ok := verbs[name]; !ok || v.who == 0 {
 			t.Errorf("%s is in no table", name)
