@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/source"
 )
@@ -46,19 +47,17 @@ func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Pol
 	d := policy.Decide(rules, q)
 	told.Require, told.EnrolBy, told.DaysLeft, told.EnrolHere = d.Kind.String(), d.EnrolBy, d.DaysLeft(q.Now), d.EnrolHere
 	told.Remember, told.Grace = int(d.Remember/(24*time.Hour)), int(d.Grace/time.Minute)
-	told.Enrolled, told.Reset, told.Asks = acc.Enrolled(), acc.MustEnrol, asks(d, acc.Enrolled())
+	told.Enrolled, told.Reset, told.Asks = acc.Enrolled(), acc.MustEnrol, asks(d, acc, q.Now)
 	return told, nil
 }
 
-// asks is what a login that is decided so asks for.
-func asks(d policy.Decision, enrolled bool) control.PolicyAsks {
+// asks is what a login that is decided so asks for, as the dialogue of login does.
+func asks(d policy.Decision, acc account.Account, now time.Time) control.PolicyAsks {
 	switch {
-	case d.Kind == policy.Exempt, d.Kind == policy.Optional && !enrolled:
+	case d.Kind == policy.Exempt, !acc.Enrolled() && (d.Kind == policy.Optional || d.Kind == policy.Required && !d.EnrolBy.IsZero()):
 		return control.AsksNothing
-	case d.Kind == policy.Optional, d.Kind == policy.Required && enrolled:
+	case d.Kind == policy.Optional, d.Kind == policy.Required && acc.CanAnswer(now):
 		return control.AsksCode
-	case d.Kind == policy.Required && !d.EnrolBy.IsZero():
-		return control.AsksNothing
 	case d.Kind == policy.Required && d.EnrolHere:
 		return control.AsksToEnrol
 	}

@@ -49,7 +49,10 @@ func TestPolicy(t *testing.T) {
 		"required, not here":   {policy.Rule{Require: policy.Required, NoEnrolAtLogin: true}, account.Account{}, control.Policy{Require: "required", Asks: control.AsksTooMuch}},
 		"required, but later":  {policy.Rule{Require: policy.Required, EnrolBy: newYear}, account.Account{}, control.Policy{Require: "required", Asks: control.AsksNothing, EnrolHere: true, EnrolBy: newYear, DaysLeft: 1}},
 		"required, and before": {policy.Rule{Require: policy.Required, EnrolBy: newYear}, account.Account{Devices: device}, control.Policy{Require: "required", Asks: control.AsksCode, EnrolHere: true, EnrolBy: newYear, DaysLeft: 1}},
-		"reset":                {policy.Rule{Require: policy.Required, EnrolBy: newYear}, account.Account{MustEnrol: true}, control.Policy{Require: "required", Asks: control.AsksToEnrol, EnrolHere: true}},
+		"required, and helped": {policy.Rule{Require: policy.Required}, account.Account{Bypass: []account.Bypass{{
+			ID: "b", Hash: make([]byte, account.HashSize), By: "0", Made: newYear, Expires: newYear, Uses: 1,
+		}}}, control.Policy{Require: "required", Asks: control.AsksCode, EnrolHere: true}},
+		"reset": {policy.Rule{Require: policy.Required, EnrolBy: newYear}, account.Account{MustEnrol: true}, control.Policy{Require: "required", Asks: control.AsksToEnrol, EnrolHere: true}},
 	} {
 		tt.rule.Line = 5
 		rules = policy.Rules{elsewhere, tt.rule, {Line: 9, Groups: []string{"never looked at"}}}
