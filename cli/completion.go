@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
@@ -28,7 +30,7 @@ it in every session, write it where the shell looks for it:
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch root := cmd.Root(); args[0] {
 			case "bash":
-				return failed("completion", "", root.GenBashCompletionV2(c.out, true))
+				return failed("completion", "", bashCompletion(root, c.out))
 			case "zsh":
 				return failed("completion", "", root.GenZshCompletion(c.out))
 			case "fish":
@@ -37,4 +39,26 @@ it in every session, write it where the shell looks for it:
 			return fmt.Errorf("there is no completion for %q: name bash, zsh or fish", args[0])
 		},
 	}
+}
+
+// bashCompletion writes cobra's script, which calls a function of the package bash-completion, with one
+// that does as well where that isn't loaded.
+func bashCompletion(root *cobra.Command, to io.Writer) error {
+	var script bytes.Buffer
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	script.WriteString(`
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref()
+    {
+        words=("${COMP_WORDS[@]}")
+        cword=$COMP_CWORD
+        cur=${words[cword]}
+        prev=${words[cword - 1]}
+    }
+fi
+`)
+	_, err := script.WriteTo(to)
+	return err
 }

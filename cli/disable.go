@@ -32,7 +32,7 @@ it may want is asked for at a terminal, unless --no-ask is given.
 While the daemon is down: totpctl --offline disable USER.`,
 		Example:           "  totpctl disable alice --yes",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// Root is asked for no proof that the daemon doesn't look at.
 			if len(args) == 0 && os.Geteuid() != 0 {

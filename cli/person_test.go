@@ -28,10 +28,11 @@ const patience = 30 * time.Second
 //
 //	expect REGEXP    wait until it shows, after what was expected before
 //	type TEXT        and Enter
+//	keys TEXT        without
 //	code [SECONDS]   the code that the phone shows, whose clock is so much ahead; it has scanned what
 //	                 this session showed, else one before
 //	recovery N [sloppily]  the Nth recovery code of those shown last, in this session or one before
-//	press ctrl-c     or ctrl-d, ctrl-z
+//	press ctrl-c     or ctrl-d, ctrl-z, tab
 //	end              the program gets a SIGTERM
 //	wait DURATION
 //	close            standard input, of a robot
@@ -177,6 +178,9 @@ func (s *session) act(do, what string) error {
 	case "type":
 		_, err := io.WriteString(s.in, what+"\n")
 		return err
+	case "keys":
+		_, err := io.WriteString(s.in, what)
+		return err
 	case "code":
 		ahead, _ := strconv.Atoi(what)
 		code, err := s.code(time.Duration(ahead) * time.Second)
@@ -191,7 +195,7 @@ func (s *session) act(do, what string) error {
 		}
 		return err
 	case "press":
-		key := map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-z": "\x1a"}[what]
+		key := map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-z": "\x1a", "tab": "\t"}[what]
 		if key == "" {
 			return fmt.Errorf("no such key")
 		}

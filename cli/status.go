@@ -25,7 +25,7 @@ whom polkit allows org.totpd.manage.status. The password that polkit may want is
 asked for at a terminal, unless --no-ask is given.`,
 		Example:           "  totpctl status --json",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.status(cmd.Context(), userOf(args))
 		},

@@ -43,6 +43,9 @@ test=(
 	dbus-daemon:dbus-daemon
 	/usr/share/selinux/devel/Makefile:selinux-policy-dev
 	gawk:gawk
+	/usr/share/bash-completion/bash_completion:bash-completion
+	zsh:zsh
+	fish:fish
 )
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || test+=(linux.uml:user-mode-linux)
 
