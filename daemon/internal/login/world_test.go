@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -196,6 +197,9 @@ func (w *world) begin(user string) *Dialogue {
 	return w.Begin(root, wire.Open{User: user, Service: "sshd", RHost: "192.0.2.7", TTY: "ssh"})
 }
 
+// atEnd is the reference of a sentence that ends a login.
+var atEnd = regexp.MustCompile(` \(reference [2-9A-Z]{4}-[2-9A-Z]{4}\)$`)
+
 // shown is what a step shows a person, and its verdict.
 type shown struct {
 	asks, tells []string
@@ -222,6 +226,10 @@ func read(t testing.TB, s Step) shown {
 			t.Fatalf("the daemon sends a frame of kind %d", f.Kind)
 		}
 		buf = buf[n:]
+	}
+	if turned := got.verdict == wire.Refused || got.verdict == wire.Unavailable; turned && len(got.tells) > 0 &&
+		!atEnd.MatchString(got.tells[len(got.tells)-1]) {
+		t.Errorf("turned away without a reference: %q", got.tells)
 	}
 	if got.done != (got.verdict != 0) && len(s.Frames) > 0 {
 		t.Fatalf("done %v with verdict %d", got.done, got.verdict)
