@@ -20,7 +20,7 @@ func TestFullDisk(t *testing.T) {
 	stored := 0
 	add := func() error {
 		a := enrolled(userName(stored), "phone")
-		for i := range 8 { // large records, to fill the disk soon
+		for i := range account.DevicesMax - 1 { // large records, to fill the disk soon
 			d := a.Devices[0]
 			d.ID, d.Name, d.Sealed = fmt.Sprint(i), fmt.Sprint(i), make([]byte, 3000)
 			a.Devices = append(a.Devices, d)
