@@ -67,6 +67,7 @@ func TestPolicy(t *testing.T) {
 	}
 
 	rules = nil
+	give(account.Account{})
 	var got control.Policy
 	if _, e := a.post(t, 0, control.VerbPolicy, control.PolicyRequest{User: "nobody", Service: "su", From: "10.1.1.1"}, &got); e != nil || got.Require != "optional" || len(got.Rules) != 0 || got.Service != "su" || got.From != "10.1.1.1" {
 		t.Errorf("without rules: %+v, %v", got, e)
