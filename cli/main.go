@@ -128,7 +128,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 
 // usageTemplate is cobra's with the example at the end, where the eye comes to rest.
 const usageTemplate = `Usage:
-  {{if and .HasParent (not .HasAvailableSubCommands)}}{{.UseLine}}{{else if .HasParent}}{{.CommandPath}} COMMAND [OPTIONS]{{else}}{{.Name}} [COMMAND] [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
+  {{if .HasParent}}{{.UseLine}}{{else}}{{.Name}} [COMMAND] [OPTIONS]{{end}}{{if gt (len .Aliases) 0}}
 
 Aliases:
   {{.NameAndAliases}}{{end}}{{if .Groups}}{{$all := .Commands}}{{range $group := .Groups}}

@@ -67,9 +67,7 @@ func inside(cmd *cobra.Command) []*cobra.Command {
 func (m manual) Synopsis() string {
 	var b strings.Builder
 	for _, v := range m.verbs() {
-		if !v.HasSubCommands() {
-			b.WriteString(synopsis(v))
-		}
+		b.WriteString(synopsis(v))
 	}
 	return b.String()
 }

@@ -48,7 +48,7 @@ for whom polkit allows org.totpd.manage.status. The password that polkit may
 want is asked for at a terminal, unless --no-ask is given.`,
 		Example:           "  totpctl policy explain --service sshd --from 192.0.2.7",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := netip.ParseAddr(r.From); err != nil && r.From != "local" {
 				return &misuse{fmt.Sprintf("--from is an address, or local, not %s", printable(r.From)), "totpctl help policy explain"}
