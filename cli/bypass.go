@@ -31,8 +31,8 @@ func newBypass(c *command) *cobra.Command {
 		Long: `Make a code that lets USER in without a device, to be read out over the
 telephone: at the prompt for a code, after the password, for the time of --for
 (1 minute to 7 days, such as 90m, 12h or 2d) and as many logins as --uses says
-(1 to 20). It is shown once, with words to spell it by; --json prints it wherever
-standard output goes. Be sure whom you talk to.
+(1 to 20). It is shown once, with words to spell it by; --json prints it
+wherever standard output goes. Be sure whom you talk to.
 
 --list shows the codes that are good now, without the codes themselves, and
 --revoke ends one by its ID, or all. There are at most 8 at a time.

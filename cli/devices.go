@@ -18,9 +18,9 @@ func newDevices(c *command) *cobra.Command {
 	cmd := c.withPolkit(c.withJSON(&cobra.Command{
 		Use:   "devices [USER] [OPTIONS]",
 		Short: "List the devices, rename or remove one",
-		Long: `List your devices: what they show, when they were added and last used. A code of
-any of them lets you in. totpctl enrol adds one, totpctl devices remove takes one
-of several away, totpctl devices rename gives one another name.
+		Long: `List your devices: what they show, when they were added and last used. A code
+of any of them lets you in. totpctl enrol adds one, totpctl devices remove takes
+one of several away, totpctl devices rename gives one another name.
 
 Those of USER are for root to see, and for whom polkit allows
 org.totpd.manage.status. --json prints an array.`,
@@ -69,8 +69,8 @@ func newRenameDevice(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rename OLD NEW [OPTIONS]",
 		Short: "Give a device another name",
-		Long: `Give a device another name. With --user it is a device of somebody else: for root,
-and for whom polkit allows org.totpd.manage.devices.`,
+		Long: `Give a device another name. With --user it is a device of somebody else: for
+root, and for whom polkit allows org.totpd.manage.devices.`,
 		Example:           `  totpctl devices rename phone "old phone"`,
 		Args:              deviceNames("the device, and its new name", 2),
 		ValidArgsFunction: c.completeDevices(&user),
@@ -109,8 +109,9 @@ goes with totpctl disable. You are asked for your password, and for a code of a
 device or a recovery code; when standard input isn't a terminal, they are its
 first two lines.
 
-With --user it is a device of somebody else: for root, and for whom polkit allows
-org.totpd.manage.devices. They are asked whether to go on unless --yes is given.`,
+With --user it is a device of somebody else: for root, and for whom polkit
+allows org.totpd.manage.devices. They are asked whether to go on unless --yes is
+given.`,
 		Example:           `  totpctl devices remove "old phone"`,
 		Args:              deviceNames("the device", 1),
 		ValidArgsFunction: c.completeDevices(&user),

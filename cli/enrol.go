@@ -74,7 +74,7 @@ reads it from standard input.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.name, "name", "", "call the `DEVICE` so (default \"phone\"; with --uri \"token\")")
+	f.StringVar(&o.name, "name", "", "call the `DEVICE` so (default \"phone\";\nwith --uri \"token\")")
 	f.IntVar(&o.digits, "digits", 0, "the device shows `N` digits: 6 or 8")
 	f.IntVar(&o.period, "period", 0, "for `SECONDS`: 30 or 60")
 	f.StringVar(&o.algorithm, "algorithm", "", "by `HASH`: SHA1, SHA256 or SHA512; not every app\nknows others than 6, 30 and SHA1")

@@ -16,14 +16,15 @@ func newExport(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export USER [OPTIONS]",
 		Short: "Hand out somebody's keys for another system",
-		Long: `Write the keys of USER's devices as otpauth links, a line each, for another system
-to take over. Whoever has them has USER's codes, so that it takes two: root, who
-runs this, and USER, who consents with a code of a device or a recovery code. Both
-systems then let in with the same codes; delete the file once it was read.
+		Long: `Write the keys of USER's devices as otpauth links, a line each, for another
+system to take over. Whoever has them has USER's codes, so that it takes two:
+root, who runs this, and USER, who consents with a code of a device or a
+recovery code. Both systems then let in with the same codes; delete the file
+once it was read.
 
-The links are written to a terminal, or to the file of --output (mode 0600, never
-overwritten). --json prints them wherever standard output goes. When standard
-input isn't a terminal, its first line is the code.`,
+The links are written to a terminal, or to the file of --output (mode 0600,
+never overwritten). --json prints them wherever standard output goes. When
+standard input isn't a terminal, its first line is the code.`,
 		Example:           "  totpctl export --to otpauth alice --output alice.otpauth",
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(cmd *cobra.Command, args []string) error {

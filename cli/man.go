@@ -67,7 +67,9 @@ func inside(cmd *cobra.Command) []*cobra.Command {
 func (m manual) Synopsis() string {
 	var b strings.Builder
 	for _, v := range m.verbs() {
-		b.WriteString(synopsis(v))
+		if v.Runnable() {
+			b.WriteString(synopsis(v))
+		}
 	}
 	return b.String()
 }

@@ -165,10 +165,7 @@ func (s *session) play(ts *testscript.TestScript, file string, cmd *exec.Cmd) {
 	if !over {
 		ts.Fatalf("%s: no exit", file)
 	}
-	if recoveryShown.MatchString(s.shown()) {
-		_, err := s.recovery("1")
-		ts.Check(err)
-	}
+	ts.Check(s.writeDown())
 }
 
 func (s *session) act(do, what string) error {
@@ -267,15 +264,21 @@ func (s *session) code(ahead time.Duration) (string, error) {
 
 var recoveryShown = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}`)
 
+// writeDown keeps the ten recovery codes that were shown, for this session and those after it.
+func (s *session) writeDown() error {
+	found := recoveryShown.FindAllString(s.shown(), -1)
+	if len(found) < 10 {
+		return nil
+	}
+	return os.WriteFile(s.phone+"-recovery", []byte(strings.Join(found[len(found)-10:], "\n")), 0o600)
+}
+
 // recovery is a code that the person has written down, as it was shown or as one types it in a hurry.
 func (s *session) recovery(which string) (string, error) {
-	file := s.phone + "-recovery"
-	if found := recoveryShown.FindAllString(s.shown(), -1); len(found) > 0 {
-		if err := os.WriteFile(file, []byte(strings.Join(found, "\n")), 0o600); err != nil {
-			return "", err
-		}
+	if err := s.writeDown(); err != nil {
+		return "", err
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(s.phone + "-recovery")
 	if err != nil {
 		return "", err
 	}

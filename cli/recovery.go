@@ -88,7 +88,8 @@ input isn't a terminal, they are its first two lines. root does this for USER
 and is asked for neither.
 
 The codes are shown once, on a terminal only, or written to the file of --save
-(mode 0600, never overwritten). --json prints them wherever standard output goes.`,
+(mode 0600, never overwritten). --json prints them wherever standard output
+goes.`,
 		Example:           "  totpctl recovery-codes new --save recovery-codes.txt",
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,

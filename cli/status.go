@@ -17,8 +17,8 @@ func newStatus(c *command) *cobra.Command {
 		Use:   "status [USER] [OPTIONS]",
 		Short: "Show the state of the second factor",
 		Long: `Show whether the second factor is set up, with which devices, when they were
-added and last used, how many recovery codes are left, which bypass codes are
-good now, how many wrong codes came in a row, and whether that makes logins wait.
+added and last used, how many recovery codes are left, which bypass codes there
+are, how many wrong codes came in a row, and whether that makes logins wait.
 
 Without USER it is your own; that of somebody else is for root to see, and for
 whom polkit allows org.totpd.manage.status. The password that polkit may want is
@@ -95,8 +95,8 @@ func (c *command) next(a control.Account, user string) string {
 		return "as root: " + c.self() + " disable " + quote(a.User) + "; then, as " + printable(a.User) + ": totpctl enrol"
 	case !a.Enrolled && user == "":
 		return "totpctl enrol"
-	case a.Enrolled && a.RecoveryLeft < fewCodes:
-		return "of the recovery codes, " + codesLeft(a.RecoveryLeft) + "; to have ten others: totpctl recovery-codes new" + argument(user)
+	case a.Enrolled && a.RecoveryLeft < fewCodes && user == "":
+		return "of the recovery codes, " + codesLeft(a.RecoveryLeft) + "; to have ten others: totpctl recovery-codes new"
 	}
 	return ""
 }
