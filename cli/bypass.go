@@ -41,7 +41,7 @@ For root, and whom polkit allows org.totpd.manage.bypass; to list,
 org.totpd.manage.status. The password that polkit may want is asked for at a
 terminal, unless --no-ask is given.`,
 		Example:           "  totpctl bypass alice --for 1h",
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("name the user who is to have the code")

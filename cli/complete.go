@@ -37,14 +37,19 @@ func (c *command) completeUser(cmd *cobra.Command, args []string, typed string) 
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeDevice completes the first argument with the names of the caller's own devices.
+// completeDevice completes the first argument with the names of the caller's own devices, or for root with
+// those of --user.
 func (c *command) completeDevice(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 || c.offline {
+	user := ""
+	if about := cmd.Flags().Lookup("user"); about != nil {
+		user = about.Value.String()
+	}
+	if len(args) > 0 || c.offline || user != "" && os.Geteuid() != 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeTime)
 	defer cancel()
-	account, _ := c.client().Status(ctx, control.StatusRequest{})
+	account, _ := c.client().Status(ctx, control.StatusRequest{User: user})
 	var names []string
 	for _, d := range account.Devices {
 		if strings.HasPrefix(d.Name, typed) {

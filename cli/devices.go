@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -26,7 +25,7 @@ Those of USER are for root to see, and for whom polkit allows
 org.totpd.manage.status. --json prints an array.`,
 		Example:           "  totpctl devices",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.devices(cmd.Context(), userOf(args))
 		},
@@ -73,7 +72,7 @@ func newRenameDevice(c *command) *cobra.Command {
 root, and for whom polkit allows org.totpd.manage.devices.`,
 		Example:           `  totpctl devices rename phone "old phone"`,
 		Args:              deviceNames("the device, and its new name", 2),
-		ValidArgsFunction: c.completeDevices(&user),
+		ValidArgsFunction: c.completeDevice,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.renameDevice(cmd.Context(), user, args[0], args[1])
 		},
@@ -114,7 +113,7 @@ allows org.totpd.manage.devices. They are asked whether to go on unless --yes is
 given.`,
 		Example:           `  totpctl devices remove "old phone"`,
 		Args:              deviceNames("the device", 1),
-		ValidArgsFunction: c.completeDevices(&user),
+		ValidArgsFunction: c.completeDevice,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.removeDevice(cmd.Context(), user, args[0], yes)
 		},
@@ -191,25 +190,5 @@ func deviceNames(what string, n int) cobra.PositionalArgs {
 			return fmt.Errorf("name %s; a name with a space in it needs quotes", what)
 		}
 		return nil
-	}
-}
-
-// completeDevices completes the first argument with the names of the devices, as far as the caller may know.
-func (c *command) completeDevices(user *string) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 || *user != "" && os.Geteuid() != 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), busTime)
-		defer cancel()
-		a, err := c.client().Status(ctx, control.StatusRequest{User: *user})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var all []string
-		for _, d := range a.Devices {
-			all = append(all, d.Name+"\t"+shows(d))
-		}
-		return all, cobra.ShellCompDirectiveNoFileComp
 	}
 }

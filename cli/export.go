@@ -26,7 +26,7 @@ The links are written to a terminal, or to the file of --output (mode 0600,
 never overwritten). --json prints them wherever standard output goes. When
 standard input isn't a terminal, its first line is the code.`,
 		Example:           "  totpctl export --to otpauth alice --output alice.otpauth",
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("name the user whose keys are handed out")

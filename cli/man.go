@@ -67,12 +67,15 @@ func inside(cmd *cobra.Command) []*cobra.Command {
 func (m manual) Synopsis() string {
 	var b strings.Builder
 	for _, v := range m.verbs() {
-		if v.Runnable() {
+		if !isGroup(v) {
 			b.WriteString(synopsis(v))
 		}
 	}
 	return b.String()
 }
+
+// isGroup says whether a command does nothing without another one behind it.
+func isGroup(v *cobra.Command) bool { return strings.Contains(v.Use, " COMMAND") }
 
 func synopsis(v *cobra.Command) string {
 	text := fmt.Sprintf(".Nm\n.Cm %s\n", mdoc.Word(pathOf(v)))

@@ -27,7 +27,7 @@ whom polkit allows org.totpd.manage.status.
 totpctl recovery-codes new makes ten others; those before are void then.`,
 		Example:           "  totpctl recovery-codes",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.recoveryLeft(cmd.Context(), userOf(args))
 		},
@@ -92,7 +92,7 @@ The codes are shown once, on a terminal only, or written to the file of --save
 goes.`,
 		Example:           "  totpctl recovery-codes new --save recovery-codes.txt",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			keep.shown = c.json || term.IsTerminal(int(c.out.Fd()))
 			return c.renewRecoveryCodes(cmd.Context(), userOf(args), &keep)
