@@ -2,13 +2,11 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 
-	"github.com/mdp/qrterminal/v3"
-	"rsc.io/qr"
+	"github.com/totpd/totpd/daemon/control/qr"
 )
 
 // style is how a QR code is drawn.
@@ -19,13 +17,6 @@ const (
 	qrUTF8  style = "utf8"  // half blocks, two modules a character
 	qrASCII style = "ascii" // ## or two spaces a module
 	qrNone  style = "none"
-)
-
-// The light rim of a code, in modules: 4 by the standard, and what phones read well where that
-// doesn't fit.
-const (
-	quietZone    = 4
-	quietZoneMin = 2
 )
 
 // styleOf is the best style for a locale.
@@ -46,42 +37,40 @@ type screen struct {
 // draw returns the code of text as lines for a screen, one line of which is left for a prompt. When
 // the code doesn't fit it returns an error that says how large it is.
 func draw(text string, as style, on screen) (string, error) {
-	code, err := qr.Encode(text, qr.L)
+	code, err := qr.New(text)
 	if err != nil {
-		return "", errors.New("the link is too long for a QR code") // err may quote it
+		return "", err
 	}
-	for quiet := quietZone; ; quiet-- {
-		columns := code.Size + 2*quiet
-		rows := (columns + 1) / 2
+	for quiet := qr.Quiet; ; quiet-- {
+		columns, rows := code.Columns(quiet), code.Rows(quiet)
 		if as == qrASCII {
 			columns, rows = 2*columns, columns
 		}
 		if (on.columns == 0 || columns <= on.columns) && (on.rows == 0 || rows < on.rows) {
-			return drawn(text, as, quiet, on.colours), nil
+			return drawn(code, as, quiet, on.colours), nil
 		}
-		if quiet == quietZoneMin {
+		if quiet == qr.QuietMin {
 			return "", fmt.Errorf("the QR code needs %d columns and %d rows, this terminal has %d and %d",
 				columns, rows+1, on.columns, on.rows)
 		}
 	}
 }
 
-func drawn(text string, as style, quiet int, colours bool) string {
-	var b strings.Builder
-	c := qrterminal.Config{Level: qr.L, Writer: &b, QuietZone: quiet, HalfBlocks: as == qrUTF8}
-	if as == qrASCII {
-		c.WhiteChar, c.BlackChar = "##", "  "
-	}
-	qrterminal.GenerateWithConfig(text, c)
-	if !colours {
-		return b.String()
-	}
+func drawn(code qr.Code, as style, quiet int, colours bool) string {
 	if as == qrUTF8 {
-		return paint(b.String(), whiteOnBlack)
+		lines := code.Draw(qr.Dark, quiet)
+		if colours {
+			lines = paint(lines, whiteOnBlack)
+		}
+		return lines
+	}
+	lines := code.ASCII(quiet)
+	if !colours {
+		return lines
 	}
 	// A # leaves most of its cell dark: the cell itself has to be white.
 	cells := strings.NewReplacer(" #", " "+whiteOnWhite+"#", "# ", "#"+whiteOnBlack+" ")
-	return paint(cells.Replace(b.String()), whiteOnWhite) // the rim begins each line
+	return paint(cells.Replace(lines), whiteOnWhite) // the rim begins each line
 }
 
 // The colours that every terminal knows.
@@ -115,9 +104,9 @@ func newPicture(path string) (*picture, error) {
 
 // write fills the file with the code of text, as PNG.
 func (p *picture) write(text string) error {
-	code, err := qr.Encode(text, qr.L)
+	code, err := qr.New(text)
 	if err != nil {
-		return errors.New("the link is too long for a QR code")
+		return err
 	}
 	if _, err = p.file.Write(code.PNG()); err != nil {
 		return err

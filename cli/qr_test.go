@@ -11,7 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"rsc.io/qr"
+	"github.com/totpd/totpd/daemon/control/qr"
 )
 
 // links are of the lengths that occur: a short host, an ordinary one, and one at the end of what fits.
@@ -30,6 +30,15 @@ type theme struct {
 
 var dark, light = theme{"dark", 255, 0}, theme{"light", 0, 255}
 
+func mustQR(t *testing.T, link string) qr.Code {
+	t.Helper()
+	code, err := qr.New(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
 // A code drawn with its colours is read back from the screen whatever the terminal's own colours are;
 // one without colours, where the text is lighter than the page.
 func TestACodeOnTheScreenIsRead(t *testing.T) {
@@ -39,9 +48,9 @@ func TestACodeOnTheScreenIsRead(t *testing.T) {
 				on      theme
 				colours bool
 			}{{dark, true}, {light, true}, {dark, false}} {
-				for _, quiet := range []int{quietZone, quietZoneMin} {
+				for _, quiet := range []int{qr.Quiet, qr.QuietMin} {
 					t.Run(fmt.Sprintf("link %d %s colours=%v on %s quiet=%d", i, as, c.colours, c.on.name, quiet), func(t *testing.T) {
-						shown := drawn(link, as, quiet, c.colours)
+						shown := drawn(mustQR(t, link), as, quiet, c.colours)
 						if as == qrASCII && !isASCII(shown) {
 							t.Error("not ASCII")
 						}
@@ -63,7 +72,7 @@ func TestACodeOnTheScreenIsRead(t *testing.T) {
 // the screen finds the code as others draw it.
 func TestLinesAreOfOneWidthAndEndWithoutColours(t *testing.T) {
 	for _, as := range []style{qrUTF8, qrASCII} {
-		plain := drawn(links[0], as, quietZone, false)
+		plain := drawn(mustQR(t, links[0]), as, qr.Quiet, false)
 		width := 0
 		for line := range strings.Lines(plain) {
 			n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n"))
@@ -74,7 +83,7 @@ func TestLinesAreOfOneWidthAndEndWithoutColours(t *testing.T) {
 				t.Fatalf("%s: a line of %d columns among those of %d", as, n, width)
 			}
 		}
-		coloured := drawn(links[0], as, quietZone, true)
+		coloured := drawn(mustQR(t, links[0]), as, qr.Quiet, true)
 		for line := range strings.Lines(coloured) {
 			if !strings.HasPrefix(line, "\x1b[37;4") || !strings.HasSuffix(line, noColours+"\n") {
 				t.Fatalf("%s: line %q", as, line)
@@ -147,7 +156,7 @@ func TestThePictureIsReadAndIsItsOwnersAlone(t *testing.T) {
 
 func TestALinkTooLongIsAnErrorWithoutIt(t *testing.T) {
 	long := strings.Repeat("secret", 1000)
-	if _, err := qr.Encode(long, qr.L); err == nil {
+	if _, err := qr.New(long); err == nil {
 		t.Fatal("the test's link is too short")
 	}
 	if _, err := draw(long, qrUTF8, screen{}); err == nil || strings.Contains(err.Error(), "secret") {
