@@ -175,6 +175,11 @@ var confirmOutcomes = map[verify.FirstKind]control.ConfirmOutcome{
 // Confirm judges the first code of the pending device and, when it is right, makes the device the
 // user's second factor; that code is used up. After any other outcome the enrolment goes on waiting.
 func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confirmation, error) {
+	return s.confirm(ctx, user, code, nil)
+}
+
+// confirm does so. A pending device that waits in a login is given, and can only be the user's first.
+func (s *Service) confirm(ctx context.Context, user, code string, given *account.Pending) (control.Confirmation, error) {
 	r := s.report(ctx, audit.Enrol, "enrol", user)
 	var first verify.First
 	var after account.Account
@@ -184,7 +189,12 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 	err := s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
 		now := s.clock()
 		late, shown = false, codes
+		if given != nil {
+			acc.Pending = given
+		}
 		switch {
+		case given != nil && acc.Enrolled():
+			return acc, errAlreadyEnrolled
 		case acc.Pending == nil:
 			return acc, errNoPending
 		case !now.Before(acc.Pending.Expires):

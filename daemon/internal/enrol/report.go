@@ -60,9 +60,12 @@ type report struct {
 }
 
 func (s *Service) report(ctx context.Context, kind audit.Kind, verb, user string) *report {
-	return &report{service: s, verb: verb, event: audit.Event{
-		Kind: kind, User: user, Caller: audit.CallerOf(ctx), Reference: audit.NewReference(),
-	}}
+	event := audit.OriginOf(ctx)
+	event.Kind, event.User = kind, user
+	if event.Reference == "" {
+		event.Reference = audit.NewReference()
+	}
+	return &report{service: s, verb: verb, event: event}
 }
 
 // done records what was done.

@@ -1,0 +1,34 @@
+package enrol
+
+import (
+	"context"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+)
+
+// Offer is the enrolment of a first device inside a login. Nothing is stored of it until its first code
+// confirms it: it ends with the login that it was made for, and no other one can go on with it.
+type Offer struct {
+	control.Enrolment
+	pending account.Pending
+}
+
+// Offer makes one. It waits for ten minutes.
+func (s *Service) Offer(ctx context.Context, user string) (Offer, error) {
+	r := s.report(ctx, audit.Enrol, "enrol", user)
+	dev, made, err := s.make(user, Wanted{})
+	if err != nil {
+		return Offer{}, r.refuse(err)
+	}
+	dev.Name = "phone"
+	made.Name, made.Expires = dev.Name, dev.Added.Add(pendingFor)
+	r.done(audit.Started, dev.Name)
+	return Offer{Enrolment: made, pending: account.Pending{Device: dev, Expires: made.Expires}}, nil
+}
+
+// Take judges the first code of an offer as Confirm does.
+func (s *Service) Take(ctx context.Context, o Offer, code string) (control.Confirmation, error) {
+	return s.confirm(ctx, o.User, code, &o.pending)
+}
