@@ -126,15 +126,16 @@ func (d *daemon) wire(cfg config.Config) *parts {
 	if d.clock != nil {
 		doubt = d.clock.Doubt
 	}
+	enrolment := enrol.New(d.accounts, d.key, enrol.Config{
+		Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,
+		Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,
+	}, time.Now, d.audit)
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
 			ClockDoubt: doubt, Rules: cfg.Rules,
-		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf),
-		enrol: enrol.New(d.accounts, d.key, enrol.Config{
-			Issuer: cfg.Code.Issuer, Host: d.host, Digits: cfg.Code.Digits, Period: cfg.Code.Period,
-			Algorithm: account.Algorithm(cfg.Code.Algorithm), Skew: cfg.Code.Skew, Limits: limits,
-		}, time.Now, d.audit),
+		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf, enrolment),
+		enrol:  enrolment,
 		limits: limits,
 		rules:  cfg.Rules,
 	}

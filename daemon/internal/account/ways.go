@@ -60,7 +60,8 @@ func (a Account) CanAnswer(now time.Time) bool {
 // Remembered is a computer from which no code is asked until Expires.
 type Remembered struct {
 	Hash     []byte    `json:"hash"` // keyed, of HashSize bytes: of what makes it out
-	Name     string    `json:"name"` // what a person is told it is
+	From     string    `json:"from"` // the key of its source
+	Name     string    `json:"name"` // what a person is told it is, beside that
 	Since    time.Time `json:"since"`
 	Expires  time.Time `json:"expires"`
 	LastUsed time.Time `json:"last_used,omitzero"` // to the day
@@ -69,6 +70,7 @@ type Remembered struct {
 // Grace is a terminal session in which no code is asked until Expires.
 type Grace struct {
 	Hash    []byte    `json:"hash"` // keyed, of HashSize bytes: of what makes it out
+	Since   time.Time `json:"since"`
 	Expires time.Time `json:"expires"`
 }
 

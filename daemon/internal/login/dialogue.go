@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/wire"
 )
 
@@ -13,21 +14,31 @@ type Dialogue struct {
 	service   *Service
 	caller    Caller
 	open      wire.Open
-	user      string // canonical, once it is known
+	user      string          // canonical, once it is known
+	rule      policy.Decision // what the rules ask, once the Open was judged
 	state     state
-	count     [messages]int // how many of each message came
+	count     [states][messages]int // how many of each message came in each state
+	again     bool                  // the message under way may come once more in this state
 	reference string
 	failed    int // answers that were counted, of a login without an id
 	// recoveryOnly says that no code of a device is judged for long, but recovery codes are.
 	recoveryOnly bool
+
+	enrolment enrolment // in choosing, confirming and noting
+	passed    decision  // in remembering: the acceptance that waits for the answer
 }
 
 type state int
 
 const (
-	begun state = iota // nothing has been decided yet
-	asked              // an answer is due
-	ended              // the verdict was given, or nobody is there to hear it
+	begun       state = iota // nothing has been decided yet
+	asked                    // a code is due
+	choosing                 // who must enrol is asked what to be shown
+	confirming               // the first code of a new device is due
+	noting                   // recovery codes were shown, and are being written down
+	remembering              // a code was right: is this computer to be remembered?
+	ended                    // the verdict was given, or nobody is there to hear it
+	states
 )
 
 type message int
@@ -39,7 +50,7 @@ const (
 	messages
 )
 
-// row is one legal message: in which state, how often in one login, whether it may end in acceptance.
+// row is one legal message: in which state, how often in it, whether it may end in acceptance.
 type row struct {
 	state     state
 	message   message
@@ -52,21 +63,58 @@ type row struct {
 var table = []row{
 	{begun, openMessage, (*Dialogue).opened, once, false},
 	{asked, answerMessage, (*Dialogue).answered, (*Dialogue).tries, true},
+	{choosing, answerMessage, (*Dialogue).chosen, twice, false},
+	{confirming, answerMessage, (*Dialogue).firstCode, tenTimes, false},
+	{noting, answerMessage, (*Dialogue).noted, once, true},
+	{remembering, answerMessage, (*Dialogue).remembered, once, true},
 	{begun, abandonMessage, (*Dialogue).abandoned, once, false},
 	{asked, abandonMessage, (*Dialogue).abandoned, once, false},
+	{choosing, abandonMessage, (*Dialogue).abandoned, once, false},
+	{confirming, abandonMessage, (*Dialogue).abandoned, once, false},
+	{noting, abandonMessage, (*Dialogue).abandoned, once, false},
+	{remembering, abandonMessage, (*Dialogue).abandoned, once, false},
 }
 
-func once(*Dialogue) int { return 1 }
+func once(*Dialogue) int     { return 1 }
+func twice(*Dialogue) int    { return 2 }
+func tenTimes(*Dialogue) int { return 10 }
 
 func (d *Dialogue) tries() int { return d.service.cfg.Tries }
 
+// question is what is asked in a state, and how.
+func (d *Dialogue) question(in state) (wire.Style, string) {
+	switch in {
+	case asked:
+		return wire.Hidden, d.prompt()
+	case choosing:
+		return wire.Visible, askChoice
+	case confirming:
+		return wire.Visible, askFirstCode
+	case noting:
+		return d.optional(), askNoted
+	case remembering:
+		return d.optional(), askRemember(d.rule.Remember)
+	}
+	return wire.Hidden, "" // no frame holds it
+}
+
+// optional is the style of a question that the login doesn't hang on. An old module knows none.
+func (d *Dialogue) optional() wire.Style {
+	if d.open.Version > wire.Oldest {
+		return wire.Optional
+	}
+	return wire.Visible
+}
+
 // decision is what a handler makes of a message.
 type decision struct {
-	result audit.Result // the zero value: none yet, the person is asked first
+	result audit.Result // the zero value: none yet
 	reason string
 	detail string
 	device string
-	say    string // shown to the person
+	show   string // information for the person
+	say    string // to the person, about what went wrong
+	next   state  // the question that follows where this isn't the end; the zero value: the same again
 }
 
 // Open decides whether a code is due, and asks for it or ends the dialogue.
@@ -87,10 +135,11 @@ func (d *Dialogue) dispatch(ctx context.Context, m message, text []byte) Step {
 		return Step{Done: true}
 	}
 	r, ok := d.row(m)
-	if !ok || d.count[m] >= r.times(d) {
+	if !ok || d.count[d.state][m] >= r.times(d) {
 		return d.conclude(d.refused("out_of_order"))
 	}
-	d.count[m]++
+	d.count[d.state][m]++
+	d.again = d.count[d.state][m] < r.times(d)
 	if m != abandonMessage {
 		if refusal, ok := d.identify(ctx); !ok {
 			return d.conclude(refusal)
@@ -151,18 +200,27 @@ func (d *Dialogue) conclude(dec decision) Step {
 	}
 	var frames []byte
 	var err error
-	if dec.say != "" {
-		style := wire.Error
-		if dec.result == audit.Accepted || dec.result == audit.NotDue {
-			style = wire.Info
+	style := wire.Error
+	if dec.result == audit.Accepted || dec.result == audit.NotDue {
+		style = wire.Info
+	}
+	for _, tell := range []struct {
+		style wire.Style
+		text  string
+	}{{wire.Info, dec.show}, {style, dec.say}} {
+		if tell.text == "" {
+			continue
 		}
-		if frames, err = wire.AppendTell(frames, style, dec.say); err != nil {
+		if frames, err = wire.AppendTell(frames, tell.style, tell.text); err != nil {
 			return d.broken(err)
 		}
 	}
 	if dec.result == "" || dec.result == audit.Retry {
-		d.state = asked
-		if frames, err = wire.AppendAsk(frames, wire.Hidden, d.prompt()); err != nil {
+		if dec.next != begun {
+			d.state = dec.next
+		}
+		style, text := d.question(d.state)
+		if frames, err = wire.AppendAsk(frames, style, text); err != nil {
 			return d.broken(err)
 		}
 		return Step{Frames: frames}
@@ -184,23 +242,21 @@ func (d *Dialogue) broken(err error) Step {
 
 func (d *Dialogue) record(dec decision) {
 	dec = d.doubted(dec)
+	e := d.origin()
+	e.Kind, e.Result, e.Reason, e.Detail, e.Device = audit.Login, dec.result, dec.reason, dec.detail, dec.device
+	d.service.log.Record(e)
+}
+
+// origin is what all events of this login have in common.
+func (d *Dialogue) origin() audit.Event {
 	user := d.user
 	if user == "" {
 		user = d.open.User
 	}
-	d.service.log.Record(audit.Event{
-		Kind:      audit.Login,
-		User:      user,
-		Service:   d.open.Service,
-		Source:    d.open.RHost,
-		TTY:       d.open.TTY,
-		Caller:    audit.UID(d.caller.UID),
-		Result:    dec.result,
-		Reason:    dec.reason,
-		Detail:    dec.detail,
-		Device:    dec.device,
-		Reference: d.reference,
-	})
+	return audit.Event{
+		User: user, Service: d.open.Service, Source: d.open.RHost, TTY: d.open.TTY,
+		Caller: audit.UID(d.caller.UID), Reference: d.reference,
+	}
 }
 
 func (d *Dialogue) refused(reason string) decision {

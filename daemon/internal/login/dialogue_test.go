@@ -2,38 +2,44 @@ package login
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/wire"
 )
 
 // Every state meets every message; what isn't in the table ends the login, refused.
 func TestEveryStateMeetsEveryMessage(t *testing.T) {
-	legal := map[string]wire.Outcome{
-		"0 0": 0,             // begun, open: asked
-		"1 1": wire.Accepted, // asked, answer
-		"0 2": 0, "1 2": 0,   // abandoned
+	type meeting struct {
+		state   state
+		message message
+	}
+	legal := map[meeting]wire.Outcome{
+		{begun, openMessage}:         0, // asked
+		{asked, answerMessage}:       wire.Accepted,
+		{choosing, answerMessage}:    0, // a code is no choice: asked again
+		{confirming, answerMessage}:  0, // nor one of the new device
+		{noting, answerMessage}:      wire.Accepted,
+		{remembering, answerMessage}: wire.Accepted,
+	}
+	for st := begun; st < ended; st++ {
+		legal[meeting{st, abandonMessage}] = 0
 	}
 	for st := begun; st <= ended; st++ {
 		for m := openMessage; m < messages; m++ {
 			w := newWorld()
-			d := w.begin("alice")
-			switch st {
-			case asked:
-				d.Open(context.Background())
-			case ended:
-				d.Abandon()
-			}
+			d := w.reach(t, st)
 			before := len(w.events.all)
 			step := d.dispatch(context.Background(), m, []byte(w.code(t)))
 			got := read(t, step)
-			want, ok := legal[fmt.Sprint(int(st), " ", int(m))]
+			want, ok := legal[meeting{st, m}]
 			switch {
 			case st == ended:
 				if !step.Done || len(step.Frames) != 0 || len(w.events.all) != before {
@@ -52,10 +58,43 @@ func TestEveryStateMeetsEveryMessage(t *testing.T) {
 	}
 }
 
+// reach returns a dialogue in a state.
+func (w *world) reach(t *testing.T, st state) *Dialogue {
+	t.Helper()
+	w.cfg.Rules = policy.Rules{{Require: policy.Required, Remember: 30 * 24 * time.Hour}}
+	user := "alice"
+	if st == choosing || st == confirming || st == noting {
+		user = "bob"
+	}
+	d := w.begin(user)
+	answer := func(text string) { d.Answer(context.Background(), []byte(text)) }
+	if st != begun {
+		d.Open(context.Background())
+	}
+	switch st {
+	case remembering:
+		w.pass(time.Hour)
+		answer(w.code(t))
+	case confirming, noting:
+		answer(strconv.Itoa(d.enrolment.choices.key))
+		if st == noting {
+			answer(w.firstCode(t, d))
+		}
+	case ended:
+		d.Abandon()
+	case asked:
+		d.rule.Remember = 0
+	}
+	if d.state != st {
+		t.Fatalf("in state %d, want %d", d.state, st)
+	}
+	return d
+}
+
 // A handler that accepts where its row doesn't allow it lets nobody in.
 func TestOnlyAnAnswerMayAccept(t *testing.T) {
 	for i, r := range table {
-		if r.mayAccept != (r.message == answerMessage && r.state == asked) {
+		if r.mayAccept != (r.message == answerMessage && (r.state == asked || r.state == noting || r.state == remembering)) {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}

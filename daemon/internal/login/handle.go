@@ -21,8 +21,8 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 		return d.unavailable("store", err)
 	}
 	now := s.clock()
-	due, err := d.due(ctx, acc, now)
-	switch {
+	d.rule, err = d.due(ctx, acc, now)
+	switch due := d.rule; {
 	case err != nil:
 		return d.unavailable("user_lookup", err)
 	case due.Kind == policy.Exempt:
@@ -32,17 +32,20 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	case due.Kind == policy.Required && !acc.Enrolled() && !due.EnrolBy.IsZero():
 		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason, say: sayEnrolBy(due, now)}
 	case due.Kind == policy.Required && !acc.CanAnswer(now):
-		return decision{result: audit.Refused, reason: "not_enrolled", detail: due.Reason, say: sayNotEnrolled(d.reference)}
+		return d.mustEnrol(ctx)
 	case due.Kind != policy.Optional && due.Kind != policy.Required:
 		return d.unavailable("policy", fmt.Errorf("unknown kind of decision %d", due.Kind))
+	}
+	if dec, ok := d.needless(ctx, acc, now); ok {
+		return dec
 	}
 	out, allowed := d.judge().Allowed(acc, d.login(now), now)
 	switch {
 	case allowed:
-		return decision{} // ask
+		return decision{next: asked}
 	case out.RecoveryOnly:
 		d.recoveryOnly = true
-		return decision{say: sayRecoveryOnly(out, now)} // ask
+		return decision{next: asked, say: sayRecoveryOnly(out, now)}
 	}
 	return d.judged(out, now)
 }
@@ -62,10 +65,13 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 		// overtake a wait that one of them has begun.
 		now = s.clock()
 		acc, out = judge.Answer(acc, answer, login, now)
-		if out.Kind != verify.Accepted && out.Kind != verify.Wrong {
-			return acc, errUnchanged
+		switch {
+		case out.Kind == verify.Accepted && out.Way == verify.Code:
+			return d.graced(acc, now), nil
+		case out.Kind == verify.Accepted, out.Kind == verify.Wrong:
+			return acc, nil
 		}
-		return acc, nil
+		return acc, errUnchanged
 	})
 	// After any other error the change may still be running: out is not to be read.
 	if err != nil && !errors.Is(err, errUnchanged) {
@@ -75,38 +81,44 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 		return d.unavailable("not_stored", err)
 	}
 	d.counted(out, now)
-	return d.judged(out, now)
+	dec := d.judged(out, now)
+	if dec.result == audit.Accepted && out.Way == verify.Code && d.mayRemember() {
+		d.passed = dec
+		return decision{next: remembering}
+	}
+	return dec
+}
+
+// abandonedWhen are the words for when a login was abandoned.
+var abandonedWhen = map[state]string{
+	begun: "before_open", asked: "before_answer", choosing: "before_choice", confirming: "before_first_code",
+	noting: "after_enrolment", remembering: "after_code",
 }
 
 // abandoned ends a login that nobody waits for any more.
 func (d *Dialogue) abandoned(context.Context, []byte) decision {
-	reason := "before_open"
-	if d.state == asked {
-		reason = "before_answer"
-	}
-	return decision{result: audit.Abandoned, reason: reason}
+	return decision{result: audit.Abandoned, reason: abandonedWhen[d.state], device: d.passed.device}
 }
 
 // judged turns an outcome of verify into a decision.
 func (d *Dialogue) judged(out verify.Outcome, now time.Time) decision {
-	again := d.count[answerMessage] < d.tries()
 	switch out.Kind {
 	case verify.Accepted, verify.Repeated:
 		return d.letIn(out)
 	case verify.Wrong:
-		return d.wrong(out, again, now)
+		return d.wrong(out, d.again, now)
 	case verify.Replayed:
-		if again {
+		if d.again {
 			return decision{result: audit.Retry, reason: "used_code", device: out.Device, say: sayUsedTryAgain()}
 		}
 		return decision{result: audit.Refused, reason: "used_code", device: out.Device, say: sayUsed(d.reference)}
 	case verify.Malformed:
-		if again {
+		if d.again {
 			return decision{result: audit.Retry, reason: "malformed", say: sayNoCode()}
 		}
 		return d.refused("malformed")
 	case verify.Waiting, verify.Locked:
-		return d.held(out, again, now)
+		return d.held(out, d.again, now)
 	case verify.BrokenSecret:
 		dec := d.unavailable("broken_secret", out.Err)
 		dec.device = out.Device

@@ -3,8 +3,8 @@
 // and no rule: policy says who is asked, verify judges the answer, the store keeps what came of it.
 //
 // Always true: a dialogue accepts only after an Answer, and only once the accepted code is durably
-// used up by this login; whatever it doesn't know refuses; a code, or the id of a login, is in no log
-// line, no error and no frame.
+// used up by this login; whatever it doesn't know refuses; a code that was typed, a key that was shown, or
+// the id of a login, is in no log line and no error.
 package login
 
 import (
@@ -12,8 +12,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 	"github.com/totpd/totpd/daemon/wire"
@@ -30,6 +32,12 @@ type Store interface {
 type Key interface {
 	Open(user, device string, sealed []byte) ([]byte, error)
 	Hash(user, purpose, text string) []byte
+}
+
+// Enrolment gives a user a first device: enrol.Service. Its errors are *control.Error.
+type Enrolment interface {
+	Offer(ctx context.Context, user string) (enrol.Offer, error)
+	Take(ctx context.Context, o enrol.Offer, code string) (control.Confirmation, error)
 }
 
 // Recorder takes the journal line of a decision.
@@ -61,6 +69,9 @@ type Caller struct {
 	UID  uint32
 	Root bool
 	User string // canonical name of UID; empty when it has none
+	// Session is the terminal session of a peer that is root: it is told from all others of this host, also
+	// from those that follow it. Empty: not known.
+	Session string
 }
 
 // Service begins dialogues. It may be used by several goroutines at once.
@@ -73,14 +84,15 @@ type Service struct {
 	lookup   Lookup
 	groups   GroupsOf
 	failures *failures
+	enrol    Enrolment
 	decide   func(policy.Rules, policy.Question) policy.Decision
 }
 
 // New returns a service that judges by cfg.
-func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup, groups GroupsOf) *Service {
+func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder, lookup Lookup, groups GroupsOf, enrol Enrolment) *Service {
 	return &Service{
 		store: store, key: key, cfg: cfg, clock: clock, log: log, lookup: lookup, groups: groups,
-		failures: newFailures(), decide: policy.Decide,
+		enrol: enrol, failures: newFailures(), decide: policy.Decide,
 	}
 }
 

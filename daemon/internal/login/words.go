@@ -2,14 +2,17 @@ package login
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 	"github.com/totpd/totpd/daemon/internal/verify"
 )
 
-// Every sentence a person sees while logging in. Those that end a login name the reference, which
+// Everything a person sees while logging in, save the prompt of totpd.toml. Those that end a login name the reference, which
 // finds its line in the journal. A wrong code, an unknown user and a caller who may not ask about
 // that user get the same one.
 
@@ -114,14 +117,129 @@ func sayUnavailable(reference string) string {
 	return fmt.Sprintf("codes can't be checked right now: try again later, or tell your administrator (reference %s)", reference)
 }
 
-func sayNotEnrolled(reference string) string {
-	return fmt.Sprintf("a code is required and you have no device for it: ask your administrator for help (reference %s)", reference)
-}
-
 func sayEnrolBy(due policy.Decision, now time.Time) string {
 	days := "in 1 day"
 	if n := due.DaysLeft(now); n > 1 {
 		days = fmt.Sprintf("in %d days", n)
 	}
 	return fmt.Sprintf("a second factor is required from %s on, %s: set it up with totpctl enrol", due.EnrolBy.Format(time.DateOnly), days)
+}
+
+func sayEnrolFirst(reference string) string {
+	return fmt.Sprintf("a code is required and you have no device for it. enrol first: run totpctl enrol on this host, "+
+		"or ask your administrator for help (reference %s)", reference)
+}
+
+func sayEnrolElsewhere(reference string) string {
+	return fmt.Sprintf("a code is required and you have no device for it. from here you can't enrol: log in from inside "+
+		"your network, or ask your administrator for help (reference %s)", reference)
+}
+
+// The questions.
+const (
+	askChoice    = "your choice: "
+	askFirstCode = "code shown by the app: "
+	askNoted     = "press Enter once you have written them down: "
+)
+
+func askRemember(d time.Duration) string {
+	return fmt.Sprintf("remember this computer for %s? y/N: ", inDays(d))
+}
+
+// sayChoices offers to show the new key. The numbers of c stand here and nowhere else.
+func sayChoices(c choices, columns int) string {
+	var b strings.Builder
+	b.WriteString("a second factor is required here, and you have none. install an authenticator app\n" +
+		"on your phone. then type one of these numbers, to add this login to the app:\n")
+	if c.dark != 0 {
+		fmt.Fprintf(&b, "%d shows a QR code, if the background of this window is dark\n"+
+			"%d shows a QR code, if the background is light\n", c.dark, c.light)
+	}
+	fmt.Fprintf(&b, "%d shows a key to type", c.key)
+	if c.dark != 0 {
+		fmt.Fprintf(&b, ", if the next line doesn't fit into this window\n|%s|", strings.Repeat("-", columns-2))
+	}
+	return b.String()
+}
+
+// sayKey shows the key of a new device. The QR code comes last: on a small screen it is what is still there.
+func sayKey(o enrol.Offer, code string) string {
+	how := "type this setup key into the app"
+	if code != "" {
+		how = "scan the QR code with the app, or type this setup key"
+	}
+	// PAM's applications end the text themselves.
+	return strings.TrimSuffix(fmt.Sprintf("%s. then type the code that the app shows\naccount:   %s (%s)\nsetup key: %s\n%s",
+		how, o.Host, o.User, inFours(string(o.Secret)), code), "\n")
+}
+
+// sayFirstCode says what was wrong with a first code.
+func sayFirstCode(c control.Confirmation, e control.Enrolment) string {
+	switch c.Outcome {
+	case control.CodeExpired:
+		return "that code was right, but its time is over: type the one that the app shows now"
+	case control.CodeFormat:
+		return fmt.Sprintf("a code has %d digits: type the one that the app shows", e.Digits)
+	case control.CodeClock:
+		off, side := time.Duration(c.ClockOff)*time.Second, "ahead"
+		if off < 0 {
+			off, side = -off, "behind"
+		}
+		return fmt.Sprintf("your phone's clock is about %d minutes %s: set it to automatic, then type the next code", int(off.Round(time.Minute)/time.Minute), side)
+	}
+	return fmt.Sprintf("that code is not right: type the one that the app shows for %s (%s)", e.Host, e.User)
+}
+
+// sayEnrolled shows the recovery codes, once.
+func sayEnrolled(codes []control.Secret) string {
+	var b strings.Builder
+	b.WriteString("done: from now on a code of the app is asked for\n" +
+		"these recovery codes let you in without the phone, each of them once. keep them on paper:\n")
+	for i, code := range codes {
+		b.WriteString("  " + string(code))
+		if i%2 == 1 {
+			b.WriteByte('\n')
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func sayNotEnrolledNow(reference string) string {
+	return fmt.Sprintf("no right code came, so nothing was changed: log in again and begin anew, or ask your administrator for help (reference %s)", reference)
+}
+
+func sayEnrolmentOver(reference string) string {
+	return fmt.Sprintf("that took more than 10 minutes, so the key is void: log in again and begin anew (reference %s)", reference)
+}
+
+func sayEnrolledElsewhere(reference string) string {
+	return fmt.Sprintf("you have got a device in the meantime: remove what you have just added to the app, and log in again with a code of that device (reference %s)", reference)
+}
+
+func sayNotRemembered() string {
+	return "this computer can't be remembered right now: you will be asked for a code again"
+}
+
+// inDays tells a time in whole days, rounded up, or in hours where it is no longer than one.
+func inDays(d time.Duration) string {
+	n, unit := (d+23*time.Hour)/(24*time.Hour), "day"
+	if d <= 24*time.Hour {
+		n, unit = max(1, (d+time.Hour-1)/time.Hour), "hour"
+	}
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// inFours groups a key as people type it.
+func inFours(key string) string {
+	var b strings.Builder
+	for i, letter := range key {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(letter)
+	}
+	return b.String()
 }

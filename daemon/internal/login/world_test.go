@@ -17,6 +17,7 @@ import (
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 	"github.com/totpd/totpd/daemon/wire"
 )
@@ -67,6 +68,13 @@ func (m *memory) Update(_ context.Context, user string, change func(account.Acco
 	return err
 }
 
+func (m *memory) Delete(_ context.Context, user string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.accounts, user)
+	return nil
+}
+
 // sealed opens what seal returns, for its own user and device alone.
 type sealed struct{}
 
@@ -82,6 +90,10 @@ func (sealed) Open(user, device string, s []byte) ([]byte, error) {
 func (sealed) Hash(user, purpose, text string) []byte {
 	sum := sha256.Sum256([]byte(user + "/" + purpose + "/" + text))
 	return sum[:]
+}
+
+func (sealed) Seal(user, device string, secret []byte) []byte {
+	return []byte(user + "/" + device + "/" + string(secret))
 }
 
 // events remembers the journal.
@@ -152,7 +164,10 @@ func newWorld() *world {
 		}
 		return in, nil
 	}
-	w.Service = New(w.store, sealed{}, cfg, clock, w.events, lookup, groups)
+	e := enrol.New(w.store, sealed{}, enrol.Config{
+		Host: "web1", Digits: 6, Period: 30, Algorithm: account.SHA1, Skew: 1, Limits: cfg.Limits,
+	}, clock, w.events)
+	w.Service = New(w.store, sealed{}, cfg, clock, w.events, lookup, groups, e)
 	return w
 }
 
@@ -194,7 +209,7 @@ func (w *world) wrong(t testing.TB) string {
 }
 
 func (w *world) begin(user string) *Dialogue {
-	return w.Begin(root, wire.Open{User: user, Service: "sshd", RHost: "192.0.2.7", TTY: "ssh"})
+	return w.Begin(root, wire.Open{Version: wire.Version, User: user, Service: "sshd", RHost: "192.0.2.7", TTY: "ssh"})
 }
 
 // atEnd is the reference of a sentence that ends a login.
