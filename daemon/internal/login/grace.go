@@ -12,10 +12,14 @@ import (
 // session returns the hash of the terminal session that sudo, su or the like asks in, for this user and this
 // service, or nil. Who asks, and at which terminal, is root's word.
 func (d *Dialogue) session() []byte {
-	if !d.caller.Root || d.caller.Session == "" || d.rule.Grace <= 0 || !d.source().Local() || !isTerminal(d.open.TTY) {
+	if !d.caller.Root || d.caller.Session == nil || d.rule.Grace <= 0 || !d.source().Local() || !isTerminal(d.open.TTY) {
 		return nil
 	}
-	text := fmt.Sprintf("%q %q %q %q", d.caller.Session, d.open.TTY, d.open.RUser, d.open.Service)
+	name := d.caller.Session()
+	if name == "" {
+		return nil
+	}
+	text := fmt.Sprintf("%q %q %q %q", name, d.open.TTY, d.open.RUser, d.open.Service)
 	return d.service.key.Hash(d.user, account.PurposeGrace, text)
 }
 

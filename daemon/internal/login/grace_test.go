@@ -13,9 +13,11 @@ import (
 
 // sudo is alice's in one terminal session.
 var (
-	inSession = Caller{UID: 0, Root: true, User: "root", Session: "one"}
+	inSession = Caller{UID: 0, Root: true, User: "root", Session: named("one")}
 	sudo      = wire.Open{User: "alice", Service: "sudo", TTY: "/dev/pts/3", RUser: "alice"}
 )
+
+func named(session string) func() string { return func() string { return session } }
 
 func graceWorld() *world {
 	w := newWorld()
@@ -52,8 +54,9 @@ func TestGraceIsOfOneSession(t *testing.T) {
 		return c, o
 	}
 	for name, change := range map[string]func(*Caller, *wire.Open){
-		"another session":  func(c *Caller, _ *wire.Open) { c.Session = "two" },
-		"no session":       func(c *Caller, _ *wire.Open) { c.Session = "" },
+		"another session":  func(c *Caller, _ *wire.Open) { c.Session = named("two") },
+		"no session":       func(c *Caller, _ *wire.Open) { c.Session = named("") },
+		"never a session":  func(c *Caller, _ *wire.Open) { c.Session = nil },
 		"another terminal": func(_ *Caller, o *wire.Open) { o.TTY = "/dev/pts/4" },
 		"no terminal":      func(_ *Caller, o *wire.Open) { o.TTY = "" },
 		"a display":        func(_ *Caller, o *wire.Open) { o.TTY = ":0" },
@@ -61,7 +64,7 @@ func TestGraceIsOfOneSession(t *testing.T) {
 		"another service":  func(_ *Caller, o *wire.Open) { o.Service = "su" },
 		"another person":   func(_ *Caller, o *wire.Open) { o.RUser = "bob" },
 		"from afar":        func(_ *Caller, o *wire.Open) { o.RHost = "192.0.2.7" },
-		"not root":         func(c *Caller, _ *wire.Open) { *c = Caller{UID: 1000, User: "alice", Session: "one"} },
+		"not root":         func(c *Caller, _ *wire.Open) { *c = Caller{UID: 1000, User: "alice", Session: named("one")} },
 	} {
 		w := graceWorld()
 		d, _ := w.open(t, inSession, sudo)
@@ -116,7 +119,7 @@ func TestGraceList(t *testing.T) {
 		w.pass(30 * time.Second)
 		w.cfg.Rules[0].Grace = time.Hour
 		c := inSession
-		c.Session = fmt.Sprint(i)
+		c.Session = named(fmt.Sprint(i))
 		d, _ := w.open(t, c, sudo)
 		if got := d.answer(t, w.code(t)); got.verdict != wire.Accepted {
 			t.Fatalf("%+v", got)

@@ -69,9 +69,9 @@ type Caller struct {
 	UID  uint32
 	Root bool
 	User string // canonical name of UID; empty when it has none
-	// Session is the terminal session of a peer that is root: it is told from all others of this host, also
-	// from those that follow it. Empty: not known.
-	Session string
+	// Session returns a name of the peer's terminal session, which no other session ever has: empty where it
+	// can't be told. Nil: it never can.
+	Session func() string
 }
 
 // Service begins dialogues. It may be used by several goroutines at once.

@@ -39,6 +39,8 @@ type Logins struct {
 	gate     *gate
 	stopping atomic.Bool
 
+	terminals sessions
+
 	mu        sync.Mutex
 	listeners []net.Listener
 	sessions  map[*session]struct{}
@@ -190,7 +192,7 @@ func (s *session) open(open wire.Open) (login.Step, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
 	defer cancel()
 	peer := s.conn.peer
-	caller := login.Caller{UID: peer.UID, Root: peer.Root()}
+	caller := login.Caller{UID: peer.UID, Root: peer.Root(), Session: func() string { return s.logins.terminals.of(peer.PID) }}
 	if !caller.Root {
 		// Without a name the caller is nobody, and may speak for nobody.
 		name, err := s.logins.names.OfUID(ctx, peer.UID)
