@@ -149,6 +149,8 @@ func (f *failure) remedy(e *control.Error) string {
 		return "at a terminal, pkttyagent (from polkit's package) asks for it; or be root"
 	case control.ErrAlreadyEnrolled:
 		return "to add a device: " + again + ", which asks for a code of one that is there; totpctl devices" + f.argument() + " lists them"
+	case control.ErrNoComputer:
+		return "totpctl remembered" + f.argument() + " lists them"
 	case control.ErrNotEnrolled:
 		if f.verb == "disable" {
 			return "nothing is left to do; " + totpctl + " status" + f.argument() + " shows the state"

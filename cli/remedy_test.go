@@ -43,6 +43,8 @@ var remedies = []struct {
 	{control.ErrTooMany, "enrol", "", "totpctl devices lists them, totpctl devices remove takes one away"},
 	{control.ErrTooMany, "bypass", "alice", "totpctl bypass alice --list shows them, --revoke ID ends one"},
 	{control.ErrNoBypass, "bypass", "alice", "totpctl bypass alice --list shows those that are good now"},
+	{control.ErrNoComputer, "forget", "", "totpctl remembered lists them"},
+	{control.ErrNoComputer, "forget", "alice", "totpctl remembered alice lists them"},
 	{control.ErrNoPending, "enrol", "", "begin again: totpctl enrol"},
 	{control.ErrWrongPassword, "enrol", "", "it is the password of your login: totpctl enrol"},
 	{control.ErrWrongCode, "disable", "", "type the next code that the app shows, or a recovery code: totpctl disable; without either, ask root: totpctl disable alice"},

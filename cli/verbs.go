@@ -12,6 +12,8 @@ var groups = []struct {
 		newEnrol,
 		newStatus,
 		newDisable,
+		newRemembered,
+		newForget,
 		newEvents,
 		newDevices,
 		newRecoveryCodes,

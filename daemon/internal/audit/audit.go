@@ -32,6 +32,7 @@ const (
 	Recovery  Kind = "recovery"  // new recovery codes
 	Bypass    Kind = "bypass"    // a bypass code made or revoked
 	Export    Kind = "export"    // keys handed out
+	Forget    Kind = "forget"    // remembered computers forgotten
 )
 
 // Result is the decision.

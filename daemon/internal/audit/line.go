@@ -26,6 +26,7 @@ var messageIDs = map[Kind]string{
 	Recovery:  "3d745d22b7cb49cf873394d6fd9dbf8b",
 	Bypass:    "656ff2e9c9ae4670b618a7f371bc6490",
 	Export:    "bdeaac6751594a1c9d4fca208e166d40",
+	Forget:    "5c1f0a9be3d24c6f8a7db2417e60c935",
 }
 
 // field is one part of an event under its name on a line and in the journal.

@@ -195,7 +195,8 @@ var kinds = map[control.Verb]audit.Kind{
 	control.VerbDisable: audit.Disable,
 	control.VerbRename:  audit.Devices, control.VerbRemove: audit.Devices, control.VerbRecoveryCodes: audit.Recovery,
 	control.VerbBypass: audit.Bypass, control.VerbRevoke: audit.Bypass, control.VerbExport: audit.Export,
-	control.VerbPolicy: audit.Control,
+	control.VerbPolicy:     audit.Control,
+	control.VerbRemembered: audit.Control, control.VerbForget: audit.Forget,
 	control.VerbStatus: audit.Control, control.VerbUsers: audit.Control, control.VerbVersion: audit.Control, "": audit.Control,
 }
 

@@ -40,6 +40,8 @@ type Enrolment interface {
 	DisableWithCode(ctx context.Context, user, code string) error
 	Status(ctx context.Context, user string) (control.Account, error)
 	Describe(account.Account) control.Account
+	Remembered(ctx context.Context, user string) (control.Remembered, error)
+	Forget(ctx context.Context, user string, which control.ForgetRequest) (control.Remembered, error)
 	Rename(ctx context.Context, user, from, to string) (control.Account, error)
 	Remove(ctx context.Context, user, name string, consent enrol.Consent) (control.Account, error)
 	NewRecoveryCodes(ctx context.Context, user string, consent enrol.Consent) (control.RecoveryCodes, error)
@@ -204,6 +206,7 @@ var statuses = map[control.ErrorCode]int{
 	control.ErrLocked:          http.StatusTooManyRequests,
 	control.ErrUnavailable:     http.StatusServiceUnavailable,
 	control.ErrNotOffline:      http.StatusNotImplemented,
+	control.ErrNoComputer:      http.StatusConflict,
 	control.ErrNameTaken:       http.StatusConflict,
 	control.ErrNoDevice:        http.StatusNotFound,
 	control.ErrLastDevice:      http.StatusConflict,

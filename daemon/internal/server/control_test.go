@@ -231,6 +231,14 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbExport, control.ExportRequest{User: "nobody", Code: "1"}, stranger, control.ErrNotAllowed},
 		{control.VerbExport, control.ExportRequest{Code: "1"}, 0, control.ErrBadRequest},
 		{control.VerbExport, control.ExportRequest{User: "nobody"}, 0, control.ErrWrongCode}, // without consent
+		{control.VerbRemembered, control.RememberedRequest{}, stranger, ""},
+		{control.VerbRemembered, control.RememberedRequest{User: "root"}, stranger, control.ErrNotAllowed},
+		{control.VerbRemembered, control.RememberedRequest{User: "nobody"}, 0, ""},
+		{control.VerbForget, control.ForgetRequest{All: true}, stranger, ""},
+		{control.VerbForget, control.ForgetRequest{}, stranger, control.ErrBadRequest},
+		{control.VerbForget, control.ForgetRequest{ID: "00000000"}, stranger, control.ErrNoComputer},
+		{control.VerbForget, control.ForgetRequest{User: "root", All: true}, stranger, control.ErrNotAllowed},
+		{control.VerbForget, control.ForgetRequest{User: "nobody", All: true}, 0, ""},
 		{control.VerbDisable, control.DisableRequest{User: "root", Password: "right", Code: "1"}, stranger, control.ErrNotAllowed},
 		{control.VerbDisable, control.DisableRequest{}, stranger, control.ErrBadRequest}, // no password
 		{control.VerbDisable, control.DisableRequest{Password: "right"}, stranger, control.ErrWrongCode},

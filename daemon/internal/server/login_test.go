@@ -23,7 +23,7 @@ type counting struct {
 }
 
 func (d counting) Open(context.Context) login.Step {
-	frames, _ := wire.AppendTell(nil, wire.Info, fmt.Sprintf("%+v", d.caller))
+	frames, _ := wire.AppendTell(nil, wire.Info, fmt.Sprintf("{UID:%d Root:%v User:%s}", d.caller.UID, d.caller.Root, d.caller.User))
 	frames, _ = wire.AppendAsk(frames, wire.Hidden, "code: ")
 	return login.Step{Frames: frames}
 }

@@ -58,6 +58,9 @@ var verbs = map[control.Verb]verb{
 	control.VerbRevoke:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.RevokeRequest) string { return r.User }, (*call).revoke),
 	control.VerbExport:        legal(rootOnly, "", func(r control.ExportRequest) string { return r.User }, (*call).export),
 	control.VerbPolicy:        legal(ownOrAdmin, "org.totpd.manage.status", func(r control.PolicyRequest) string { return r.User }, (*call).policy),
+
+	control.VerbRemembered: legal(ownOrAdmin, "org.totpd.manage.status", func(r control.RememberedRequest) string { return r.User }, (*call).remembered),
+	control.VerbForget:     legal(ownOrAdmin, "org.totpd.manage.forget", func(r control.ForgetRequest) string { return r.User }, (*call).forget),
 }
 
 // legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a
