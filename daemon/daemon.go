@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -148,9 +149,9 @@ func limitsOf(cfg config.Config) throttle.Limits {
 	}
 }
 
-// serve accepts on both sockets. What it returns receives an error when one of them can't go on.
+// serve accepts on the sockets. What it returns receives an error when one of them can't go on.
 func (d *daemon) serve() <-chan error {
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() {
 		if err := d.logins.Serve(d.sockets.login); err != nil {
 			failed <- fmt.Errorf("serve logins: %w", err)
@@ -161,6 +162,16 @@ func (d *daemon) serve() <-chan error {
 			failed <- fmt.Errorf("serve totpctl: %w", err)
 		}
 	}()
+	if err := d.sockets.passwordFault; err != nil {
+		d.log.Printf("no passwords are checked for login programs here: %v", err)
+	}
+	if l, ok := d.sockets.password.(*net.UnixListener); ok {
+		go func() {
+			if err := password.Serve(l, d.log); err != nil {
+				failed <- fmt.Errorf("serve login programs: %w", err)
+			}
+		}()
+	}
 	return failed
 }
 

@@ -18,6 +18,8 @@ import (
 // sockets are what the daemon listens on.
 type sockets struct {
 	login, control net.Listener
+	password       net.Listener // where the PAM module asks about passwords; nil: not here
+	passwordFault  error        // why not, if here
 	locks          []*os.File
 }
 
@@ -27,17 +29,32 @@ var inherited = sync.OnceValue(func() []*os.File { return activation.Files(true)
 // openSockets takes the sockets that systemd hands over, and opens those it doesn't.
 func openSockets(l config.Listen) (sockets, error) {
 	s, err := take(inherited(), l)
-	if err == nil && s.login == nil {
-		s.login, err = s.listen(l.Login)
+	alone := err == nil && s.login == nil
+	if alone {
+		s.login, err = s.listen(l.Login, 0o666)
 	}
 	if err == nil && s.control == nil {
-		s.control, err = s.listen(l.Control)
+		s.control, err = s.listen(l.Control, 0o666)
+	}
+	if path := beside(l); err == nil && alone && os.Geteuid() == 0 && path != "" {
+		s.password, s.passwordFault = s.listen(path, 0o600) // somebody else may answer there, as well
 	}
 	if err != nil {
 		s.close()
 		return sockets{}, err
 	}
 	return s, nil
+}
+
+// beside is where a daemon that runs as root without systemd has totpd-password asked by the PAM module, which
+// looks there: beside the login socket. Empty: the administrator has named another place, for a
+// totpd-password that somebody else starts.
+func beside(l config.Listen) string {
+	path := filepath.Join(filepath.Dir(l.Login), filepath.Base(config.Default().Listen.Password))
+	if l.Password != config.Default().Listen.Password || path == l.Login || path == l.Control {
+		return ""
+	}
+	return path
 }
 
 // take finds the two sockets among the files from systemd by where they listen.
@@ -61,8 +78,8 @@ func take(files []*os.File, l config.Listen) (sockets, error) {
 	return s, nil
 }
 
-// listen opens a socket that everybody may connect to: who may do what is decided by the peer's uid.
-func (s *sockets) listen(path string) (net.Listener, error) {
+// listen opens a socket. With mode 0666 everybody may connect: who may do what is decided by the peer's uid.
+func (s *sockets) listen(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := makeParent(path); err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
@@ -82,7 +99,7 @@ func (s *sockets) listen(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -128,7 +145,7 @@ func removeStale(path string) error {
 
 // close closes the sockets, and removes those that the daemon made itself.
 func (s *sockets) close() {
-	for _, l := range []net.Listener{s.login, s.control} {
+	for _, l := range []net.Listener{s.login, s.control, s.password} {
 		if l != nil {
 			l.Close()
 		}

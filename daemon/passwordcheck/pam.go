@@ -15,8 +15,8 @@ const service = "totpd"
 // errSecond refuses every question of PAM's but the first for a password.
 var errSecond = errors.New("the PAM service totpd asks for more than a password")
 
-// check asks PAM for the password and for the account: an expired or locked account is Wrong, also
-// with the right password. Wrong is what PAM says of a person; Broken is what it says of itself.
+// check asks PAM for the password and for the account: with the right password, an expired or locked account
+// is Barred. Wrong and Barred are what PAM says of a person; Broken is what it says of itself.
 func check(pamDir string, q password.Question) password.Answer {
 	person := &person{password: q.Password}
 	t, err := start(pamDir, q.User, person)
@@ -28,13 +28,13 @@ func check(pamDir string, q password.Question) password.Answer {
 		if person.surprised {
 			return password.Answer{Verdict: password.Broken, Reason: errSecond.Error()}
 		}
-		return password.Answer{Verdict: judge(err), Reason: "authentication: " + err.Error()}
+		return password.Answer{Verdict: judge(err, password.Wrong), Reason: "authentication: " + err.Error()}
 	}
 	if !person.asked {
 		return password.Answer{Verdict: password.Broken, Reason: "the PAM service totpd accepts without asking for the password"}
 	}
 	if err := t.AcctMgmt(pam.Silent | pam.DisallowNullAuthtok); err != nil {
-		return password.Answer{Verdict: judge(err), Reason: "account: " + err.Error()}
+		return password.Answer{Verdict: judge(err, password.Barred), Reason: "account: " + err.Error()}
 	}
 	if user, err := t.GetItem(pam.User); err != nil || user != q.User {
 		return password.Answer{Verdict: password.Broken, Reason: "the PAM service totpd speaks of another user"}
@@ -69,14 +69,14 @@ func (p *person) RespondPAM(style pam.Style, _ string) (string, error) {
 	return "", errSecond
 }
 
-// judge tells what PAM says of the person from what it says of itself.
-func judge(err error) password.Verdict {
+// judge tells what PAM says of the person, which is no, from what it says of itself.
+func judge(err error, no password.Verdict) password.Verdict {
 	for _, status := range []pam.Error{
 		pam.ErrAuth, pam.ErrUserUnknown, pam.ErrMaxtries, pam.ErrPermDenied, pam.ErrAcctExpired,
 		pam.ErrNewAuthtokReqd, pam.ErrAuthtokExpired, pam.ErrCredExpired,
 	} {
 		if errors.Is(err, status) {
-			return password.Wrong
+			return no
 		}
 	}
 	return password.Broken

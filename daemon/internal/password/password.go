@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -37,8 +36,8 @@ func New(path string, named bool) *Checker {
 	return &Checker{socket: path, named: named, slots: make(chan struct{}, atOnce)}
 }
 
-// Check asks whether password is user's. It returns Right or Wrong, or an error that says why there
-// is no answer; it takes no longer than ctx allows, and Patience at the most.
+// Check asks whether password is user's. It returns Right or, also for an account that may not be used,
+// Wrong, or an error that says why there is no answer; it takes no longer than ctx allows, and Patience at the most.
 func (c *Checker) Check(ctx context.Context, user string, password []byte) (Answer, error) {
 	question, err := AppendQuestion(make([]byte, 0, QuestionMax), Question{User: user, Password: password})
 	if err != nil {
@@ -64,6 +63,8 @@ func (c *Checker) Check(ctx context.Context, user string, password []byte) (Answ
 		return Answer{}, fmt.Errorf("check a password: %w", err)
 	case answer.Verdict == Broken:
 		return Answer{}, fmt.Errorf("check a password: totpd-password: %s", answer.Reason)
+	case answer.Verdict == Barred:
+		answer.Verdict = Wrong
 	}
 	return answer, nil
 }
@@ -103,20 +104,12 @@ func (c *Checker) connect(ctx context.Context) (net.Conn, error) {
 
 // trusted says whether whoever listens may be given a password: root, or the daemon's own user.
 func trusted(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
+	uid, err := peer(conn)
 	if err != nil {
 		return err
 	}
-	var cred *unix.Ucred
-	var optErr error
-	err = raw.Control(func(fd uintptr) {
-		cred, optErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err := errors.Join(err, optErr); err != nil {
-		return err
-	}
-	if cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
-		return fmt.Errorf("uid %d listens there, and only root may", cred.Uid)
+	if uid != 0 && int(uid) != os.Geteuid() {
+		return fmt.Errorf("uid %d listens there, and only root may", uid)
 	}
 	return nil
 }
@@ -138,14 +131,16 @@ func start(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, path)
-	cmd.Stdin, cmd.Stderr, cmd.Dir = theirs, os.Stderr, "/"
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd := command(path, theirs)
 	if err := cmd.Start(); err != nil {
 		conn.Close()
 		return nil, err
 	}
-	go cmd.Wait() // its answer counts, not its exit status
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	go func() {
+		cmd.Wait() // its answer counts, not its exit status
+		stop()
+	}()
 	return conn, nil
 }
 

@@ -2,6 +2,9 @@
 // a user's, and owns the few bytes that the two exchange. It judges no password itself, counts no
 // failure and logs nothing.
 //
+// The PAM module asks totpd-password too, where it runs as root and a combined login's password has to be
+// right before its code is judged: pam/password.c writes and reads the same bytes.
+//
 // Always true: one question is asked on one connection and answered once; what isn't understood is
 // never "right"; neither a password nor a user's name is quoted in an error.
 package password
@@ -99,8 +102,9 @@ type Verdict byte
 // The verdicts.
 const (
 	Right  Verdict = 1 // it is the user's, and the account may be used
-	Wrong  Verdict = 2 // it isn't, or the account is expired or locked
+	Wrong  Verdict = 2 // it isn't
 	Broken Verdict = 3 // PAM could not decide
+	Barred Verdict = 4 // it is, but the account is expired or locked, or the password is too old
 )
 
 // Answer is a verdict with its reason, for the journal.
@@ -128,7 +132,7 @@ func ReadAnswer(r io.Reader) (Answer, error) {
 		return Answer{}, errAnswer
 	}
 	a := Answer{Verdict: Verdict(all[0]), Reason: string(all[2:])}
-	if a.Verdict < Right || a.Verdict > Broken {
+	if a.Verdict < Right || a.Verdict > Barred {
 		return Answer{}, errAnswer
 	}
 	return a, nil

@@ -74,7 +74,7 @@ func TestAnswers(t *testing.T) {
 		"nothing":         "",
 		"half":            "\x01",
 		"no verdict":      "\x00\x00",
-		"unknown verdict": "\x04\x00",
+		"unknown verdict": "\x05\x00",
 		"cut":             "\x01\x05ab",
 		"trailing":        "\x01\x00\x00",
 		"two answers":     "\x02\x00\x01\x00",
