@@ -5,10 +5,14 @@
  * The Go half (step.go) speaks with the daemon and never waits. Everything but an authenticate is
  * answered here, without Go. */
 #define _GNU_SOURCE
+#include "combined.h"
 #include "guest.h"
+#include "id.h"
 #include "module.h"
+#include "options.h"
+#include "password.h"
+#include "wait.h"
 
-#include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <security/pam_appl.h>
@@ -18,70 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define DEFAULT_SOCKET "/run/totpd/login.sock"
-#define SOCKET_MAX 107 /* sun_path of unix(7) without its NUL */
 
 /* No daemon of ours comes near these. They end a dialogue that doesn't end by itself. */
 enum { ASKS_MAX = 32, TELLS_MAX = 64 };
-
-/* A daemon that is gone is looked for so often in one turn, after pauses of 10 ms that double to 320 ms.
- * All pauses together are 2.2 s: a daemon that is gone for good denies within 3 s. */
-enum { AGAIN_MAX = 11, PAUSE_MIN = 10, PAUSE_MAX = 320 };
 
 /* A daemon that lives takes what it is sent at once, however long it thinks about it; one that is being
  * restarted does so within this time. Where systemd holds the socket of one that can't be started, or
  * where it hangs, nobody takes it. */
 enum { TAKEN_MS = 2800 };
-
-struct options {
-	const char *socket;
-	int timeout; /* seconds for the daemon's part of each turn */
-	bool debug;
-	bool with_key; /* no opinion unless sshd has verified a key; what is missing then is the code alone */
-};
-
-/* parse_timeout reads 1 to 30, digits only; anything else is 0. */
-static int parse_timeout(const char *s)
-{
-	int n = 0;
-	for (size_t i = 0; s[i] != '\0'; i++) {
-		if (s[i] < '0' || s[i] > '9' || i == 2)
-			return 0;
-		n = n * 10 + (s[i] - '0');
-	}
-	return n <= 30 ? n : 0;
-}
-
-/* parse_options returns the argument that it can't take, or NULL. */
-static const char *parse_options(struct options *o, int argc, const char **argv)
-{
-	*o = (struct options){.socket = DEFAULT_SOCKET, .timeout = 10};
-	for (int i = 0; i < argc; i++) {
-		const char *arg = argv[i];
-		if (strncmp(arg, "socket=", 7) == 0) {
-			o->socket = arg + 7;
-			if (o->socket[0] != '/' || strlen(o->socket) > SOCKET_MAX)
-				return arg;
-		} else if (strncmp(arg, "timeout=", 8) == 0) {
-			o->timeout = parse_timeout(arg + 8);
-			if (o->timeout == 0)
-				return arg;
-		} else if (strcmp(arg, "debug") == 0) {
-			o->debug = true;
-		} else if (strcmp(arg, "with_key") == 0) {
-			o->with_key = true;
-		} else {
-			return arg;
-		}
-	}
-	return NULL;
-}
 
 static struct text text_of(const char *s)
 {
@@ -96,30 +48,6 @@ static struct text item(pam_handle_t *pamh, int type)
 	return text_of(s);
 }
 
-static long long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-/* wait_for waits until the descriptor is ready or the deadline has passed; returns false then. The
- * host's signals interrupt it and it goes on. */
-static bool wait_for(int fd, short events, long long deadline)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	for (;;) {
-		long long left = deadline - now_ms();
-		if (left <= 0)
-			return false;
-		int n = poll(&p, 1, (int)left);
-		if (n > 0)
-			return true;
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return false;
-	}
-}
-
 /* wait_for_word waits for the daemon's answer to what it was sent; returns false when it comes too late,
  * or when nobody has taken what was sent. */
 static bool wait_for_word(int fd, long long deadline)
@@ -129,17 +57,6 @@ static bool wait_for_word(int fd, long long deadline)
 	if (soon < deadline && !wait_for(fd, POLLIN, soon) && ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting > 0)
 		return false;
 	return wait_for(fd, POLLIN, deadline);
-}
-
-/* pause_for returns false, at once, when the deadline comes before the end of the pause. */
-static bool pause_for(int ms, long long deadline)
-{
-	struct timespec left = {.tv_nsec = ms * 1000 * 1000};
-	if (now_ms() + ms >= deadline)
-		return false;
-	while (nanosleep(&left, &left) != 0 && errno == EINTR)
-		;
-	return true;
 }
 
 /* converse shows one message through the host's conversation. With an answer wanted it hands over what
@@ -205,7 +122,7 @@ struct login {
 	bool pending;       /* typed has been typed, and the daemon has said nothing to it */
 	uint64_t question;  /* what typed answers: a fingerprint */
 	uint64_t told[TELLS_MAX];
-	char id[2 * 16 + 1]; /* see wire.LoginID */
+	char id[ID_SIZE + 1];
 	struct dialogue d;  /* its frame, large and mostly unused, is the end of it */
 };
 
@@ -233,6 +150,81 @@ static uint64_t fingerprint(const struct dialogue *d)
 	return h;
 }
 
+/* set_authtok leaves the first n bytes of what was typed to the modules that follow. */
+static int set_authtok(struct login *l, size_t n)
+{
+	char *password = strndup(l->typed, n);
+	if (password == NULL)
+		return PAM_BUF_ERR;
+	int rc = pam_set_item(l->pamh, PAM_AUTHTOK, password);
+	wipe(password);
+	return rc;
+}
+
+/* nothing_to_judge ends a combined login before the daemon hears of a code. Nothing is counted: whoever
+ * doesn't know the password uses up nobody's attempts. */
+static int nothing_to_judge(const struct login *l, const char *why)
+{
+	host_log(LOG_NOTICE, l->service, "denied: %s: no code was judged", why);
+	return PAM_AUTH_ERR;
+}
+
+/* right_way returns the way that leaves the user's password, or NULL, with what to return. */
+static const struct cut *right_way(struct login *l, const struct cut *ways, int n, int *rc)
+{
+	for (int i = 0; i < n; i++) {
+		struct text password = {.p = l->typed, .n = ways[i].head};
+		struct password_fault f;
+		switch (check_password(l->options.password_socket, l->d.user, password, l->deadline, &f)) {
+		case PASSWORD_RIGHT:
+			return &ways[i];
+		case PASSWORD_WRONG:
+			break;
+		default:
+			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", f.fault, f.cause != 0 || f.reason[0] != '\0' ? ": " : "",
+				 f.cause != 0 ? strerrordesc_np(f.cause) : f.reason, l->options.password_socket);
+			*rc = out_of_service(l, PAM_AUTHINFO_UNAVAIL);
+			return NULL;
+		}
+	}
+	*rc = nothing_to_judge(l, "the password is wrong");
+	return NULL;
+}
+
+/* take_apart splits what was typed in a combined login, leaves the password to the modules that follow, and
+ * makes the code the answer, once the password is known to be right. Who isn't root can't ask whether it is,
+ * and logs in as nobody but themselves. */
+static int take_apart(struct login *l)
+{
+	struct dialogue *d = &l->d;
+	struct cut ways[CUTS_MAX];
+	bool root = geteuid() == 0;
+	int n = cuts(ways, l->typed, d->tails, d->tails_n, !root);
+	int rc = set_authtok(l, n > 0 && ways[0].digits ? ways[0].head : strlen(l->typed));
+	if (rc != PAM_SUCCESS)
+		return give_up(l, rc, "no memory for the password");
+	if (n == 0)
+		return nothing_to_judge(l, "there is no code behind the password");
+	const struct cut *way = root ? right_way(l, ways, n, &rc) : &ways[0];
+	if (way == NULL)
+		return rc;
+	d->answer = (struct text){.p = l->typed + way->tail, .n = way->n};
+	l->deadline = now_ms() + l->options.timeout * 1000LL; /* the daemon's own */
+	return set_authtok(l, way->head);
+}
+
+/* get_answer gets what the person types. In a combined login another module may have got it before. */
+static int get_answer(struct login *l)
+{
+	struct text typed = {0};
+	if (l->options.combined)
+		typed = item(l->pamh, PAM_AUTHTOK);
+	if (typed.p == NULL)
+		return converse(l->pamh, l->d.style, l->d.text, &l->typed);
+	l->typed = strdup(typed.p);
+	return l->typed != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
+}
+
 /* ask returns PAM_SUCCESS when there is an answer to go on with. A daemon that came back and asks the
  * same again gets the answer that the one before it took away; the person is asked once. */
 static int ask(struct login *l)
@@ -244,10 +236,12 @@ static int ask(struct login *l)
 	l->again = false;
 	if (same)
 		return PAM_SUCCESS;
+	if (l->options.combined && l->typed != NULL)
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked for the password twice");
 	wipe(l->typed);
 	l->typed = NULL;
 	l->d.answer = text_of(NULL);
-	int rc = converse(l->pamh, l->d.style, l->d.text, &l->typed);
+	int rc = get_answer(l);
 	if (rc != PAM_SUCCESS && !l->d.optional) {
 		if (l->options.debug)
 			host_log(LOG_DEBUG, l->service, "no answer from the conversation: %s", pam_strerror(l->pamh, rc));
@@ -258,7 +252,7 @@ static int ask(struct login *l)
 	l->question = question;
 	l->losses = 0;
 	l->deadline = now_ms() + l->options.timeout * 1000LL;
-	return PAM_SUCCESS;
+	return l->options.combined ? take_apart(l) : PAM_SUCCESS;
 }
 
 /* told_already says whether a daemon that came back repeats what the person has read. */
@@ -290,10 +284,7 @@ static int tell(struct login *l)
  * looked for often enough. */
 static bool begin_again(struct login *l)
 {
-	int pause = PAUSE_MIN;
-	for (int i = 0; i < l->losses && pause < PAUSE_MAX; i++)
-		pause *= 2;
-	if (++l->losses > AGAIN_MAX || !pause_for(pause, l->deadline))
+	if (!pause_again(l->losses++, l->deadline))
 		return false;
 	if (l->options.debug)
 		host_log(LOG_DEBUG, l->service, "beginning again: %s", l->d.fault);
@@ -370,49 +361,6 @@ static const char *outcome_name(int rc)
 	}
 }
 
-/* kept is what a call that failed leaves on the PAM handle for the next one there: see wire.LoginID. A
- * child has a copy of the handle, and is no part of the login. */
-struct kept {
-	pid_t process;
-	char id[2 * 16 + 1];
-};
-
-#define KEPT "pam_totpd_login"
-
-static void forget(pam_handle_t *pamh, void *data, int status)
-{
-	(void)pamh, (void)status;
-	if (data != NULL) {
-		explicit_bzero(data, sizeof(struct kept));
-		free(data);
-	}
-}
-
-static bool same_login(struct login *l)
-{
-	const void *data = NULL;
-	if (pam_get_data(l->pamh, KEPT, &data) != PAM_SUCCESS || data == NULL)
-		return false;
-	const struct kept *kept = data;
-	if (kept->process != getpid())
-		return false;
-	memcpy(l->id, kept->id, sizeof l->id);
-	l->d.id = text_of(l->id);
-	return true;
-}
-
-/* keep_login keeps the id until a call ends well. Where it can't be kept, the next call is another login. */
-static void keep_login(struct login *l, int rc)
-{
-	struct kept *kept = NULL;
-	if (rc != PAM_SUCCESS && rc != PAM_IGNORE && l->id[0] != '\0' && (kept = malloc(sizeof *kept)) != NULL) {
-		kept->process = getpid();
-		memcpy(kept->id, l->id, sizeof kept->id);
-	}
-	if (pam_set_data(l->pamh, KEPT, kept, forget) != PAM_SUCCESS)
-		forget(l->pamh, kept, 0);
-}
-
 /* columns is the width of the terminal that the login program runs on; 0 where it has none. sshd's, if
  * any, isn't the person's. */
 static int columns(struct text tty)
@@ -424,20 +372,6 @@ static int columns(struct text tty)
 		if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 			return size.ws_col;
 	return 0;
-}
-
-/* make_id fills the id in, or leaves it empty where no random bytes are to be had. */
-static void make_id(struct login *l)
-{
-	unsigned char random[16];
-	if (getrandom(random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
-		return;
-	for (size_t i = 0; i < sizeof random; i++) {
-		l->id[2 * i] = "0123456789abcdef"[random[i] >> 4];
-		l->id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
-	}
-	explicit_bzero(random, sizeof random);
-	l->d.id = text_of(l->id);
 }
 
 EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -476,10 +410,11 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 	l->d.ruser = item(pamh, PAM_RUSER);
 	l->d.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0"));
 	l->d.columns = columns(l->d.tty);
-	if (!same_login(l))
-		make_id(l);
+	l->d.combined = l->options.combined;
+	take_id(pamh, l->id);
+	l->d.id = text_of(l->id);
 	rc = run(l);
-	keep_login(l, rc);
+	keep_id(pamh, l->id, rc);
 	if (rc == PAM_IGNORE && l->options.with_key)
 		rc = PAM_SUCCESS; /* no code is due, so the key was all */
 	if (l->options.debug)

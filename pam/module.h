@@ -4,7 +4,10 @@
 
 #include <stddef.h>
 
-#define WIRE_MAX_FRAME (3 + (16 << 10)) /* wire.MaxFrame; a test holds them together */
+/* wire.MaxFrame, wire.TailsMax and wire.TailMax; a test holds them together */
+#define WIRE_MAX_FRAME (3 + (16 << 10))
+#define TAILS_MAX 8
+#define TAIL_MAX 32
 
 /* A string of the host's. p may be NULL when n is 0. */
 struct text {
@@ -30,7 +33,7 @@ enum want {
 struct dialogue {
 	/* from C, before the first step */
 	struct text socket, user, service, rhost, tty, ruser, authinfo, id;
-	int columns; /* see wire.Open */
+	int columns, combined; /* see wire.Open */
 
 	/* from C, before the step that follows WANT_ASK */
 	struct text answer;
@@ -39,6 +42,8 @@ struct dialogue {
 	int want;
 	int style;   /* a style of PAM: PAM_PROMPT_ECHO_OFF and so on */
 	int optional; /* of WANT_ASK: whether no answer is an empty one */
+	unsigned char tails[TAILS_MAX]; /* of WANT_ASK in a combined login */
+	int tails_n;
 	int outcome; /* what to return to PAM */
 	int cause;
 	const char *fault;

@@ -101,7 +101,7 @@ func begin(d *C.struct_dialogue) {
 	open := wire.Open{Version: byte(d.version), User: str(d.user), Service: str(d.service), RHost: str(d.rhost),
 		TTY: str(d.tty), RUser: str(d.ruser), AuthInfo: str(d.authinfo), ID: wire.LoginID(str(d.id))}
 	if d.version > wire.Oldest {
-		open.Columns = uint16(d.columns)
+		open.Columns, open.Combined = uint16(d.columns), d.combined != 0
 	}
 	out, err := wire.AppendOpen(frame(d)[:0], &open)
 	if err != nil {
@@ -210,9 +210,10 @@ func receive(d *C.struct_dialogue) {
 }
 
 // hungUp is for a daemon that has gone. One that took the Open and said nothing may be an earlier one, which
-// doesn't know its Version, or have been stopped just then: the next Open is of the other Version.
+// doesn't know its Version, or have been stopped just then: the next Open is of the other Version. Version 1
+// has no combined logins.
 func hungUp(d *C.struct_dialogue) {
-	if d.sent == 1 && d.heard == 0 {
+	if d.sent == 1 && d.heard == 0 && d.combined == 0 {
 		d.version = wire.Oldest + wire.Version - d.version
 	}
 	lose(d, faultHangUp, 0)
@@ -224,6 +225,7 @@ func act(d *C.struct_dialogue, f wire.Frame) {
 	last := d.begin == d.end // a question or a verdict is followed by nothing
 	switch {
 	case f.Kind == wire.KindAsk && last && mayAsk(d, f.Style):
+		d.tails_n = C.int(copy(unsafe.Slice((*byte)(&d.tails[0]), len(d.tails)), f.Tails))
 		show(d, f.Text)
 		d.want = C.WANT_ASK
 		d.style = C.PAM_PROMPT_ECHO_OFF
@@ -249,8 +251,12 @@ func act(d *C.struct_dialogue, f wire.Frame) {
 	}
 }
 
-// mayAsk says whether the dialogue's Version has questions of this style.
+// mayAsk says whether the dialogue has questions of this style. In a combined login every answer holds the
+// password, and only a Combined question has it taken out.
 func mayAsk(d *C.struct_dialogue, style wire.Style) bool {
+	if d.combined != 0 || style == wire.Combined {
+		return d.combined != 0 && style == wire.Combined
+	}
 	switch style {
 	case wire.Hidden, wire.Visible:
 		return true

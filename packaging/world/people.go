@@ -54,6 +54,10 @@ func settle(name string) error {
 			return err
 		}
 	}
+	// As Debian has it, whatever the machine does: unix_chkpwd reads it for whoever isn't root.
+	if err := os.Chmod("/etc/shadow", 0o640); err != nil {
+		return err
+	}
 	// Before the first useradd, which asks PAM too.
 	for _, service := range []string{"other", "chpasswd", "useradd", "passwd"} {
 		if err := WritePAM(service, PasswordOnly); err != nil {

@@ -2,12 +2,11 @@ package manners
 
 import (
 	"debug/elf"
-	"os"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -63,22 +62,21 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The frame of module.h is that of package wire.
-func TestFrameSize(t *testing.T) {
-	text, err := os.ReadFile("../module.h")
-	if err != nil {
-		t.Fatal(err)
+// The limits of module.h and id.h are those of package wire.
+func TestLimits(t *testing.T) {
+	headers := read(t, "../module.h") + read(t, "../id.h")
+	for text, want := range map[string]string{
+		`WIRE_MAX_FRAME \((.*)\)`: fmt.Sprintf("%d + (16 << 10)", wire.HeaderSize),
+		`TAILS_MAX (.*)`:          fmt.Sprint(wire.TailsMax),
+		`TAIL_MAX (.*)`:           fmt.Sprint(wire.TailMax),
+		`ID_SIZE = 2 \* ([0-9]+)`: fmt.Sprint(wire.IDSize / 2),
+	} {
+		if m := regexp.MustCompile(text).FindStringSubmatch(headers); m == nil || m[1] != want {
+			t.Errorf("%s: %q, want %s", text, m, want)
+		}
 	}
-	m := regexp.MustCompile(`#define WIRE_MAX_FRAME \((\d+) \+ \((\d+) << (\d+)\)\)`).FindStringSubmatch(string(text))
-	if m == nil {
-		t.Fatal("WIRE_MAX_FRAME isn't there")
-	}
-	n := make([]int, len(m))
-	for i := 1; i < len(m); i++ {
-		n[i], _ = strconv.Atoi(m[i])
-	}
-	if n[1]+n[2]<<n[3] != wire.MaxFrame {
-		t.Errorf("WIRE_MAX_FRAME is %d, wire.MaxFrame %d", n[1]+n[2]<<n[3], wire.MaxFrame)
+	if wire.MaxFrame != wire.HeaderSize+16<<10 {
+		t.Errorf("a frame has %d bytes", wire.MaxFrame)
 	}
 }
 

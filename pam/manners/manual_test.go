@@ -42,20 +42,20 @@ func section(t *testing.T, page, name string) string {
 // and what it returns to PAM are all there, and nothing else is.
 func TestManual(t *testing.T) {
 	page := read(t, "../../packaging/man/pam_totpd.8")
-	source := read(t, "../module.c")
+	options, source := read(t, "../options.c"), read(t, "../module.c")
 
 	arguments := section(t, page, "ARGUMENTS")
-	said, taken := all(`(?m)^\.It Cm ([^ \n]+)`, arguments), all(`\bstrn?cmp\(arg, "([^"]+)"`, source)
+	said, taken := all(`(?m)^\.It Cm ([^ \n]+)`, arguments), all(`\bstrn?cmp\(arg, "([^"]+)"`, options)
 	if len(taken) < 3 || !slices.Equal(said, taken) {
 		t.Errorf("arguments %q, the module takes %q", said, taken)
 	}
-	socket := all(`#define DEFAULT_SOCKET "(.*)"`, source)
-	timeout := all(`\.timeout = ([0-9]+)`, source)
-	most := all(`return n <= ([0-9]+) \?`, source)
-	if len(socket) != 1 || len(timeout) != 1 || len(most) != 1 {
-		t.Fatal("module.c has changed: where are the defaults and the limit?")
+	sockets := all(`#define (?:DEFAULT|PASSWORD)_SOCKET "(.*)"`, options)
+	timeout := all(`\.timeout = ([0-9]+)`, options)
+	most := all(`return n <= ([0-9]+) \?`, options)
+	if len(sockets) != 2 || len(timeout) != 1 || len(most) != 1 {
+		t.Fatal("options.c has changed: where are the defaults and the limit?")
 	}
-	for _, want := range []string{".Pa " + socket[0] + " .", "1 to " + most[0] + ", by default " + timeout[0] + "."} {
+	for _, want := range []string{".Pa " + sockets[0] + " .", ".Pa " + sockets[1] + "\n", "1 to " + most[0] + ", by default " + timeout[0] + "."} {
 		if !strings.Contains(arguments, want) {
 			t.Errorf("the arguments say nothing of %s", want)
 		}

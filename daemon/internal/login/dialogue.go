@@ -26,6 +26,8 @@ type Dialogue struct {
 
 	enrolment enrolment // in choosing, confirming and noting
 	passed    decision  // in remembering: the acceptance that waits for the answer
+	tails     []byte    // of a combined login: see wire.AppendCombined
+	refusal   decision  // of a combined login's Open, which waits for the answer; the zero value: none
 }
 
 type state int
@@ -79,7 +81,12 @@ func once(*Dialogue) int     { return 1 }
 func twice(*Dialogue) int    { return 2 }
 func tenTimes(*Dialogue) int { return 10 }
 
-func (d *Dialogue) tries() int { return d.service.cfg.Tries }
+func (d *Dialogue) tries() int {
+	if d.open.Combined {
+		return 1
+	}
+	return d.service.cfg.Tries
+}
 
 // question is what is asked in a state, and how.
 func (d *Dialogue) question(in state) (wire.Style, string) {
@@ -142,14 +149,17 @@ func (d *Dialogue) dispatch(ctx context.Context, m message, text []byte) Step {
 	d.again = d.count[d.state][m] < r.times(d)
 	if m != abandonMessage {
 		if refusal, ok := d.identify(ctx); !ok {
-			return d.conclude(refusal)
+			return d.conclude(d.later(m, refusal))
 		}
+	}
+	if m == answerMessage && d.refusal.result != "" {
+		return d.conclude(d.refusal)
 	}
 	dec := r.handle(d, ctx, text)
 	if dec.result == audit.Accepted && !r.mayAccept {
 		dec = d.unavailable("accepted_without_answer", nil)
 	}
-	return d.conclude(dec)
+	return d.conclude(d.later(m, dec))
 }
 
 func (d *Dialogue) row(m message) (row, bool) {
@@ -219,8 +229,7 @@ func (d *Dialogue) conclude(dec decision) Step {
 		if dec.next != begun {
 			d.state = dec.next
 		}
-		style, text := d.question(d.state)
-		if frames, err = wire.AppendAsk(frames, style, text); err != nil {
+		if frames, err = d.appendQuestion(frames); err != nil {
 			return d.broken(err)
 		}
 		return Step{Frames: frames}

@@ -39,6 +39,10 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	if dec, ok := d.needless(ctx, acc, now); ok {
 		return dec
 	}
+	if d.open.Combined {
+		d.tails = tails(acc)
+		return decision{next: asked} // a wait is told to whoever knows the password
+	}
 	out, allowed := d.judge().Allowed(acc, d.login(now), now)
 	switch {
 	case allowed:
@@ -97,7 +101,11 @@ var abandonedWhen = map[state]string{
 
 // abandoned ends a login that nobody waits for any more.
 func (d *Dialogue) abandoned(context.Context, []byte) decision {
-	return decision{result: audit.Abandoned, reason: abandonedWhen[d.state], device: d.passed.device}
+	reason := abandonedWhen[d.state]
+	if d.state == asked && d.open.Combined {
+		reason = "before_code" // the password was wrong, or no code was typed behind it
+	}
+	return decision{result: audit.Abandoned, reason: reason, device: d.passed.device}
 }
 
 // judged turns an outcome of verify into a decision.

@@ -16,6 +16,9 @@ import (
 // finds its line in the journal. A wrong code, an unknown user and a caller who may not ask about
 // that user get the same one.
 
+// askCombined is asked for in a combined login, before anything has looked at the password.
+const askCombined = "Password and one-time code: "
+
 func sayTryAgain(out verify.Outcome) string {
 	switch {
 	case out.ClockOff != 0:

@@ -593,18 +593,25 @@ static void named(void)
 
 static void think(void) { usleep((unsigned)count * 1000); }
 
-/* typed: one login. "USER CODE" is read from standard input, and the person takes COUNT ms to type. Prints
+/* typed: one login. "USER ANSWER" is read from standard input, and the person takes COUNT ms to type. Prints
  * the result, how many questions the person was asked, and what was told. */
 static void typed(void)
 {
-	static char user[64], code[64];
-	CHECK(scanf("%63s %63s", user, code) == 2);
+	static char user[64], code[2048];
+	CHECK(scanf("%63s%*1[ ]%2047[^\n]", user, code) >= 1);
 	struct person p = {.code = code, .meanwhile = think};
 	struct state before = look();
 	int rc = login_as(user, &p);
 	struct state after = look();
 	same(&before, &after);
 	printf("%d, asked %d, told %s\n", rc, p.asked, p.told);
+}
+
+/* typed-by-user: as typed, in a host that isn't root. */
+static void typed_by_user(void)
+{
+	CHECK(setgroups(0, NULL) == 0 && setresgid(64999, 64999, 64999) == 0 && setuid(64999) == 0);
+	typed();
 }
 
 /* gives-up: one login of somebody who answers the first COUNT questions. Prints as typed does. */
@@ -673,7 +680,7 @@ static const struct scenario {
 	{"short-of-space", short_of_space}, {"short-of-data", short_of_data}, {"short-of-threads", short_of_threads},
 	{"signals", signals}, {"chld-signalfd", chld_signalfd}, {"chld-sigwait", chld_sigwait}, {"chld-ppoll", chld_ppoll},
 	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment}, {"long-answer", long_answer},
-	{"denied", denied}, {"named", named}, {"typed", typed}, {"gives-up", gives_up}, {"retries", retries},
+	{"denied", denied}, {"named", named}, {"typed", typed}, {"typed-by-user", typed_by_user}, {"gives-up", gives_up}, {"retries", retries},
 	{"terminal", terminal},
 };
 
