@@ -141,6 +141,8 @@ func (c *command) renewRecoveryCodes(ctx context.Context, user string, keep *kee
 	if err := keep.give(c, codes.User, codes.Codes); err != nil {
 		return &failure{verb: verb, user: codes.User, err: err, hint: "the codes before are void; others: totpctl recovery-codes new" + argument(user)}
 	}
-	c.say("Done: the recovery codes before are void.")
+	if !c.json {
+		c.say("Done: the recovery codes before are void.")
+	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (b *bench) disable() {
 		if err != nil {
 			return err
 		}
-		t, err := b.talk(b.totpctl("disable"), answer{`Password of .*: ?$`, b.user.Password}, answer{`Code shown by the app: ?$`, code})
+		t, err := b.talk(b.totpctl("disable"), answer{`Password of .*: ?$`, b.user.Password}, answer{`Code shown by the app, or a recovery code: ?$`, code})
 		if err != nil {
 			return err
 		}

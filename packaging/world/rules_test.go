@@ -24,7 +24,7 @@ require = "required"
 enrol_by = 2099-12-31
 
 [[rule]]
-users = ["rudi"]
+users = ["rudi", "ruth"]
 require = "required"
 enrol_at_login = false
 `
