@@ -17,6 +17,18 @@ func (on colours) in(colour, word string) string {
 	return "\x1b[" + colour + "m" + word + "\x1b[m"
 }
 
+// left is how many recovery codes are left.
+func (on colours) left(n int) string {
+	switch text := codesLeft(n); {
+	case n == 0:
+		return on.bad("none left")
+	case n < fewCodes:
+		return on.warn(text)
+	default:
+		return text
+	}
+}
+
 // colours is for what goes to standard output: colours, where that is a terminal of somebody who wants any.
 func (c *command) colours() colours {
 	return colours(c.wantsColours() && term.IsTerminal(int(c.out.Fd())))

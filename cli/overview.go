@@ -20,21 +20,24 @@ type overview struct {
 }
 
 func (o overview) enrolled() bool { return o.answers && o.account.Enrolled }
-func (o overview) fewCodes() bool { return o.enrolled() && o.account.RecoveryLeft < fewCodes }
+func (o overview) notYet() bool   { return o.answers && !o.account.Enrolled }
 func (o overview) pending() bool  { return !o.account.PendingUntil.IsZero() }
+func (o overview) few() bool      { return o.enrolled() && o.account.RecoveryLeft < fewCodes }
 
 // steps are what one can do next, those first that the state asks for. Each command is one that there is.
 var steps = []struct {
 	fits          func(overview) bool
 	command, does string
 }{
-	{func(o overview) bool { return o.answers && !o.enrolled() && !o.pending() }, "enrol", "set up your second factor, with a phone"},
-	{func(o overview) bool { return o.answers && !o.enrolled() && o.pending() }, "enrol", "begin the enrolment again, which waits for its first code"},
-	{func(o overview) bool { return o.answers && !o.enrolled() }, "help enrol", "how that goes"},
-	{overview.fewCodes, "recovery-codes new", "have ten recovery codes, for when the device is not at hand"},
+	{func(o overview) bool { return o.notYet() && !o.pending() }, "enrol", "set up your second factor, with a phone"},
+	{func(o overview) bool { return o.notYet() && o.pending() }, "enrol", "begin the enrolment again, which waits for its first code"},
+	{overview.notYet, "help enrol", "how that goes"},
+	{overview.few, "recovery-codes new", "make ten new recovery codes, which help when the phone is lost"},
 	{overview.enrolled, "status", "see all of it: devices, dates, wrong codes"},
-	{func(o overview) bool { return o.enrolled() && !o.fewCodes() }, "devices", "see your devices; to add one: totpctl enrol"},
-	{overview.enrolled, "events", "watch for refused logins of yours"},
+	{overview.enrolled, "devices", "list your devices; rename or remove one"},
+	{func(o overview) bool { return o.enrolled() && !o.few() }, "recovery-codes", "see how many recovery codes are left, or make new ones"},
+	{func(o overview) bool { return o.enrolled() && !o.root && !o.account.Locked }, "enrol", "add another device"},
+	{func(o overview) bool { return o.enrolled() && !o.root }, "events", "watch for refused logins of yours"},
 	{func(o overview) bool { return o.answers && o.root }, "users", "list everybody who has a second factor"},
 	{func(o overview) bool { return o.root || !o.answers }, "doctor", "look for what is wrong with this host's logins"},
 	{func(o overview) bool { return !o.answers && o.root }, "--offline users", "list everybody who has one, without the daemon"},
@@ -96,11 +99,20 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 	for _, b := range a.Bypass {
 		row("bypass code", printable(fmt.Sprintf("%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))))
 	}
+	if a.Enrolled {
+		row("recovery", colour.left(a.RecoveryLeft))
+	}
+	if a.Remembered > 0 {
+		row("remembered", fmt.Sprintf("%d computers from which no code is asked", a.Remembered))
+	}
 	if !a.PendingUntil.IsZero() {
 		row("enrolment", "begun; waits for its first code until "+date(a.PendingUntil))
 	}
 	if wait := a.WaitUntil.Sub(c.now()); wait > 0 && !a.Locked {
 		row("wait", colour.warn("no code is looked at for "+inWords(wait)))
+	}
+	if a.LockedElsewhere && !a.Locked {
+		row("locked", colour.warn("codes are looked at only from where you have logged in before"))
 	}
 	if a.Locked {
 		row("locked", colour.bad("no code is looked at any more")+"; root helps: totpctl disable "+quote(a.User))
