@@ -34,7 +34,7 @@ GO_BUILD = go build -trimpath -buildvcs=false $(GO_FLAGS) -ldflags "-X main.vers
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "  HOLD=1 with demo leaves it up for your own phone; ARCHS=arm64 with packages;"
 	@echo "  DESTDIR= and PREFIX= with install"
 
@@ -106,6 +106,10 @@ build/testhost: FORCE | build-needs
 .PHONY: test
 test: ## everything that CI runs, and its own set-up
 	@packaging/tools/test.sh
+
+.PHONY: attack-sim
+attack-sim: ## a year of guessing codes against the judge, and what it wins
+	@go run ./daemon/attacksim
 
 -include contrib/bench/bench.mk
 .PHONY: bench

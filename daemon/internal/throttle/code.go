@@ -30,8 +30,8 @@ var recoveryLimits = Limits{Free: 3, FirstWait: 5 * time.Second, LongestWait: ti
 // Two budgets. What all failures together could have won is counted for the user alone, from anywhere, and a
 // success doesn't clear it: it forgives what the very login that succeeds has failed before, no more. Else a
 // guesser could begin anew after each of the owner's logins. At OddsMax, or at Limits.Lock failures, the
-// account is locked until somebody unlocks it; for strangers at four fifths, so that they can't use up what
-// is left to the owner. Waits are for source and user: a known source waits for its own failures in a row
+// account is locked until somebody unlocks it; for strangers at half of that, so that they can't use up what
+// the owner's own mistakes of a year or two need (make attack-sim). Waits are for source and user: a known source waits for its own failures in a row
 // alone, knownWait at the most; strangers wait for one another's, so that many addresses are no faster than
 // one.
 type Codes struct {
@@ -46,7 +46,7 @@ func (c Codes) Decide(a account.Account, now time.Time) Verdict {
 	i := known(a, c.Source)
 	locks, odds := c.Limits.Lock, OddsMax
 	if i < 0 {
-		locks, odds = forStrangers(locks), min(OddsMax/5*4, OddsMax-c.Odds)
+		locks, odds = forStrangers(locks), min(OddsMax/2, OddsMax-c.Odds)
 	}
 	if n := Failures(a); n >= locks || n > 0 && c.spent(a).total()+c.Odds > odds {
 		v := Verdict{Kind: Locked}
@@ -171,7 +171,7 @@ func forStrangers(lock int) int {
 	if lock <= 1 {
 		return lock
 	}
-	return max(1, min(lock*4/5, lock-1))
+	return lock / 2
 }
 
 // strangersOf is the row of strangers' failures. Where no source is known, and in an account from before

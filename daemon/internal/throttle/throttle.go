@@ -7,7 +7,7 @@
 // Always true: a wait is never longer than Limits.LongestWait; zero Limits lock everybody out.
 //
 // With the defaults (3 free, 5 s doubling to 900 s, locked at 100) a guesser who knows the password
-// has 80 guesses at 3 codes in a million each, from whatever number of addresses, and needs most of a day for
+// has 50 guesses at 3 codes in a million each, from whatever number of addresses, and needs half a day for
 // them; after that, none from where the owner never was.
 package throttle
 

@@ -230,7 +230,7 @@ func TestNothingIsJudgedDuringAWait(t *testing.T) {
 	}
 }
 
-// From where the user never logged in, the last fifth of the guesses isn't judged.
+// From where the user never logged in, the second half of the guesses isn't judged.
 func TestFailuresLock(t *testing.T) {
 	right := code(t, phone(), noon)
 	wrong := right[:5] + string('0'+'9'-right[5])
@@ -238,7 +238,7 @@ func TestFailuresLock(t *testing.T) {
 	for _, c := range []struct {
 		source   string
 		failures int
-	}{{"192.0.2.7", 79}, {"local", 99}} {
+	}{{"192.0.2.7", 49}, {"local", 99}} {
 		acc := throttle.Know(alice(), "local", noon)
 		acc.Codes = account.Attempts{Failures: c.failures, Last: noon.Add(-time.Hour)}
 		login := Login{Source: c.source}
