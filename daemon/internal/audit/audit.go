@@ -1,6 +1,6 @@
 // Package audit writes one line for each decision: to the journal with structured fields when the
-// daemon's standard error is the journal's, else as key=value to the writer it was given. It tells one
-// listener of each decision too, if there is one. It decides nothing and keeps no history.
+// daemon's standard error is the journal's, else as key=value to the writer it was given. It tells
+// listeners of each decision too. It decides nothing; the history that it describes is the store's to keep.
 //
 // Always true: an event has no field for a code, a secret or a password; a name chosen by a stranger
 // can neither begin a second line nor look like another key; it is cut when it is long.
@@ -64,6 +64,9 @@ type Event struct {
 	Action    string // of polkit, where it was asked or could have been
 	Device    string // name of the device whose code it was
 	Reference string // also shown to the person
+
+	At   time.Time // when; zero: when it is recorded
+	Kept bool      // the history has it: see Keep
 }
 
 // Log records events. It may be used by several goroutines at once.
@@ -72,7 +75,7 @@ type Log struct {
 	w    io.Writer
 	send func(string, journal.Priority, map[string]string) error // to the journal; nil: there is none
 	slow chan struct{}                                           // holds one for each line that journald has not taken yet
-	tell func(Event)                                             // nil: nobody listens
+	tell []func(Event)
 }
 
 // A journald that hangs must not hang logins: a line is waited for so long, and at most so many lines
@@ -105,15 +108,18 @@ func ToJournal() *Log {
 }
 
 // Tell has each event told to listener too, which is called by many goroutines and must not wait for
-// anything: a login does. It is set before the first event.
-func (l *Log) Tell(listener func(Event)) { l.tell = listener }
+// anything: a login does. It is added before the first event.
+func (l *Log) Tell(listener func(Event)) { l.tell = append(l.tell, listener) }
 
 // Record writes the event. What the journal doesn't take goes to the writer.
 func (l *Log) Record(e Event) {
-	e = e.cut()
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
+	e = e.Cut()
 	l.write(e)
-	if l.tell != nil {
-		l.tell(e)
+	for _, tell := range l.tell {
+		tell(e)
 	}
 }
 

@@ -88,7 +88,10 @@ func TestLongNamesAreCut(t *testing.T) {
 	if got := lines(e); len(got) > 1200 || !strings.Contains(got, "üü…") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
-	e = e.cut()
+	e = e.Cut()
+	if again := e.Cut(); again != e {
+		t.Errorf("cut again it is %+v, was %+v", again, e)
+	}
 	for name, value := range e.fields() {
 		if len(value) > long+len("…") {
 			t.Errorf("%s has %d bytes", name, len(value))

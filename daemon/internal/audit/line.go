@@ -49,8 +49,8 @@ func (e *Event) all() []field {
 	}
 }
 
-// cut returns the event with long fields shortened.
-func (e Event) cut() Event {
+// Cut returns the event with long fields shortened. Cut again it stays the same.
+func (e Event) Cut() Event {
 	for _, s := range []*string{&e.User, &e.Service, &e.Source, &e.TTY, &e.Caller, &e.Reason, &e.Action, &e.Device, &e.Reference} {
 		*s = cut(*s, longest)
 	}

@@ -68,7 +68,8 @@ func TestRememberedComputer(t *testing.T) {
 	w := rememberingWorld()
 	w.remember(t, fromAfar)
 	want := audit.Event{Kind: audit.Login, User: "alice", Service: "sshd", Source: "192.0.2.7", TTY: "ssh", Caller: "0",
-		Result: audit.Accepted, Reason: "code", Device: "phone", Detail: "computer remembered: 192.0.2.7, sshd"}
+		Result: audit.Accepted, Reason: "code", Device: "phone", Detail: "computer remembered: 192.0.2.7, sshd",
+		At: noon, Kept: true}
 	if e := w.last(t, 1); e.Reference == "" {
 		t.Errorf("%+v", e)
 	} else if want.Reference = e.Reference; e != want {

@@ -122,6 +122,7 @@ type decision struct {
 	show   string // information for the person
 	say    string // to the person, about what went wrong
 	next   state  // the question that follows where this isn't the end; the zero value: the same again
+	kept   bool   // the history has it already, with the account's change
 }
 
 // Open decides whether a code is due, and asks for it or ends the dialogue.
@@ -249,11 +250,14 @@ func (d *Dialogue) broken(err error) Step {
 	return Step{Frames: wire.AppendVerdict(nil, wire.Unavailable), Done: true}
 }
 
-func (d *Dialogue) record(dec decision) {
+func (d *Dialogue) record(dec decision) { d.service.log.Record(d.event(dec)) }
+
+func (d *Dialogue) event(dec decision) audit.Event {
 	dec = d.doubted(dec)
 	e := d.origin()
 	e.Kind, e.Result, e.Reason, e.Detail, e.Device = audit.Login, dec.result, dec.reason, dec.detail, dec.device
-	d.service.log.Record(e)
+	e.At, e.Kept = d.service.clock(), dec.kept
+	return e
 }
 
 // origin is what all events of this login have in common.

@@ -80,7 +80,7 @@ func TestEnrolmentInTheLogin(t *testing.T) {
 			t.Errorf("number %d: %+v", i, got)
 		}
 		want := audit.Event{Kind: audit.Login, User: "bob", Service: "sshd", Source: "192.0.2.7", TTY: "ssh", Caller: "0",
-			Result: audit.Accepted, Reason: "enrolled", Device: "phone", Reference: d.reference}
+			Result: audit.Accepted, Reason: "enrolled", Device: "phone", Reference: d.reference, At: noon}
 		if e := w.last(t, 3); e != want {
 			t.Errorf("number %d: %+v", i, e)
 		}

@@ -64,6 +64,8 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	judge, login := d.judge(), d.login(s.clock())
 	var out verify.Outcome
 	var now time.Time
+	as := *d // this dialogue may be over by the time the event is asked for
+	ctx = audit.Keep(ctx, func() audit.Event { return as.event(as.judged(out, now)) })
 	err := s.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
 		// The time is read when it is this answer's turn, or answers that queued up together could
 		// overtake a wait that one of them has begun.
@@ -86,6 +88,7 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	}
 	d.counted(out, now)
 	dec := d.judged(out, now)
+	dec.kept = err == nil
 	if dec.result == audit.Accepted && out.Way == verify.Code && d.mayRemember() {
 		d.passed = dec
 		return decision{next: remembering}

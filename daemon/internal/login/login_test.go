@@ -28,7 +28,7 @@ func TestRightCode(t *testing.T) {
 	}
 	want := audit.Event{
 		Kind: audit.Login, User: "alice", Service: "sshd", Source: "192.0.2.7", TTY: "ssh", Caller: "0",
-		Result: audit.Accepted, Reason: "code", Device: "phone", Reference: d.reference,
+		Result: audit.Accepted, Reason: "code", Device: "phone", Reference: d.reference, At: noon, Kept: true,
 	}
 	if e := w.last(t, 1); e != want {
 		t.Errorf("event %+v, want %+v", e, want)

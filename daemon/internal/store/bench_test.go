@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
 )
 
 // benchUsers are the sizes at which a store is measured. The largest is made only for -bench.
@@ -116,16 +117,56 @@ func BenchmarkLogin(b *testing.B) {
 }
 
 func BenchmarkUpdate64AtOnce(b *testing.B) {
-	s := benchStore(b, 1000)
-	defer cpuTime(b)()
-	var next atomic.Int64
-	b.SetParallelism(32) // times GOMAXPROCS: 64 on two processors
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			i := next.Add(1)
-			use(b, s, userName(int(i%1000)), i)
-		}
-	})
+	for _, events := range []string{"none", "kept"} {
+		b.Run("event="+events, func(b *testing.B) {
+			s := benchStore(b, 1000)
+			defer cpuTime(b)()
+			var next atomic.Int64
+			b.SetParallelism(32) // times GOMAXPROCS: 64 on two processors
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					i := next.Add(1)
+					useWith(eventOf(events, i), b, s, userName(int(i%1000)), i)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkHistory is what the event of a login costs it, in a history as long as it gets.
+func BenchmarkHistory(b *testing.B) {
+	for _, events := range []string{"none", "kept"} {
+		b.Run("event="+events, func(b *testing.B) {
+			s := benchStore(b, 1000)
+			for i := range 100_000 {
+				s.Record(eventFor(int64(i)))
+				if i%notesMax == 0 {
+					time.Sleep(2 * noteWithin)
+				}
+			}
+			time.Sleep(2 * noteWithin)
+			defer cpuTime(b)()
+			i := int64(0)
+			for b.Loop() {
+				i++
+				useWith(eventOf(events, i), b, s, userName(int(i*7919%1000)), i)
+			}
+		})
+	}
+}
+
+func eventOf(events string, i int64) context.Context {
+	if events == "none" {
+		return context.Background()
+	}
+	return audit.Keep(context.Background(), func() audit.Event { return eventFor(i) })
+}
+
+func eventFor(i int64) audit.Event {
+	return audit.Event{
+		At: time.Unix(1_700_000_000+i, 0), Kind: audit.Login, User: userName(int(i * 7919 % 1000)), Service: "sshd", Source: "2001:db8::1",
+		TTY: "ssh", Caller: "0", Result: audit.Accepted, Reason: "code", Device: "phone", Reference: audit.NewReference(),
+	}
 }
 
 func BenchmarkOpen(b *testing.B) {
@@ -163,7 +204,11 @@ func cpuTime(b *testing.B) func() {
 
 // use marks a step as used, as an accepted login does.
 func use(tb testing.TB, s *Store, user string, step int64) {
-	err := s.Update(context.Background(), user, func(a account.Account) (account.Account, error) {
+	useWith(context.Background(), tb, s, user, step)
+}
+
+func useWith(ctx context.Context, tb testing.TB, s *Store, user string, step int64) {
+	err := s.Update(ctx, user, func(a account.Account) (account.Account, error) {
 		d := &a.Devices[0]
 		d.Used = append(d.Used, step)
 		if len(d.Used) > account.UsedMax {

