@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/config"
 )
 
@@ -73,6 +74,10 @@ func (c closed) List(context.Context, string, int) ([]account.Account, error) { 
 func (c closed) Update(context.Context, string, func(account.Account) (account.Account, error)) error {
 	return c.cause
 }
+
+func (c closed) Replace(context.Context, account.Account) error { return c.cause }
+
+func (c closed) Events(context.Context, audit.Query) ([]audit.Entry, error) { return nil, c.cause }
 
 func (c closed) Delete(context.Context, string) error { return c.cause }
 

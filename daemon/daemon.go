@@ -48,6 +48,7 @@ type daemon struct {
 	parts    atomic.Pointer[parts]
 	logins   *server.Logins
 	control  *server.Control
+	end      context.CancelFunc // of what goes on beside all that; nil while there is nothing
 }
 
 // accounts and key are what the parts need of store and key.
@@ -65,6 +66,8 @@ type parts struct {
 	enrol  *enrol.Service
 	limits throttle.Limits
 	rules  policy.Rules
+
+	history config.Log
 }
 
 func newDaemon(file string, cfg config.Config, l *log.Logger) *daemon {
@@ -91,8 +94,12 @@ func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (
 	}
 	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, l)
 	d.audit.Tell(d.bus.Record)
+	keepHistory(d.audit, d.store, l)
 	d.clock = clock.Watch(d.bus.Property, l)
 	d.build(d.store, k)
+	var beside context.Context
+	beside, d.end = context.WithCancel(ctx)
+	go d.prune(beside)
 	return d, nil
 }
 
@@ -136,9 +143,10 @@ func (d *daemon) wire(cfg config.Config) *parts {
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
 			ClockDoubt: doubt, Rules: cfg.Rules,
 		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf, enrolment),
-		enrol:  enrolment,
-		limits: limits,
-		rules:  cfg.Rules,
+		enrol:   enrolment,
+		limits:  limits,
+		rules:   cfg.Rules,
+		history: cfg.Log,
 	}
 }
 
@@ -235,6 +243,9 @@ func (d *daemon) stop() error {
 
 func (d *daemon) close() {
 	d.sockets.close()
+	if d.end != nil {
+		d.end()
+	}
 	if d.clock != nil {
 		d.clock.Close()
 	}

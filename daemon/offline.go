@@ -79,6 +79,7 @@ func becomeOwner(dir string) error {
 func offlineControl(st *store.Store, cfg config.Config, l *log.Logger) *server.Control {
 	limits := limitsOf(cfg)
 	events := offlineEvents{audit.ToJournal(), l}
+	events.journal.Tell(st.Record)
 	// No key: no verb that is served offline opens or seals a secret.
 	enrolment := enrol.New(st, nil, enrol.Config{Limits: limits}, time.Now, events)
 	return server.NewControl(server.Parts{

@@ -35,10 +35,16 @@ const (
 	VerbRevoke        Verb = "revoke-bypass"      // RevokeRequest -> Revoked; likewise
 	VerbExport        Verb = "export"             // ExportRequest -> Export; root with a code of the user's
 	VerbPolicy        Verb = "policy"             // PolicyRequest -> Policy; own, or root, or polkit's org.totpd.manage.status
+
+	VerbShow   Verb = "show"    // ShowRequest -> Shown; root, or polkit's org.totpd.manage.status
+	VerbUnlock Verb = "unlock"  // UnlockRequest -> Unlocked; root, or polkit's org.totpd.manage.unlock
+	VerbReset  Verb = "reset"   // ResetRequest -> Account; root, or polkit's org.totpd.manage.reset
+	VerbLog    Verb = "log"     // LogRequest -> Log; own, or root, or polkit's org.totpd.manage.log
+	VerbLogAll Verb = "log-all" // LogRequest without User -> Log of everybody; root, or polkit's org.totpd.manage.log
 )
 
 // offline are the verbs that need nothing but the store, so that root can use them without a daemon.
-var offline = []Verb{VerbDisable, VerbStatus, VerbUsers, VerbVersion}
+var offline = []Verb{VerbDisable, VerbReset, VerbStatus, VerbUnlock, VerbUsers, VerbVersion}
 
 // OfflineVerbs returns the verbs that root can use without a daemon.
 func OfflineVerbs() []Verb { return slices.Clone(offline) }
@@ -94,6 +100,7 @@ type Account struct {
 	RecoveryLeft    int      `json:"recovery_left"`        // recovery codes that weren't used yet
 	Bypass          []Bypass `json:"bypass,omitempty"`     // bypass codes that are good now
 	Remembered      int      `json:"remembered,omitempty"` // computers from which no code is asked
+	MustEnrol       bool     `json:"must_enrol,omitempty"` // was reset: the next login enrols
 }
 
 // Device is what may be told of a device.

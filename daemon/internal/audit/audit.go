@@ -33,6 +33,8 @@ const (
 	Bypass    Kind = "bypass"    // a bypass code made or revoked
 	Export    Kind = "export"    // keys handed out
 	Forget    Kind = "forget"    // remembered computers forgotten
+	Unlock    Kind = "unlock"    // failures forgotten
+	Reset     Kind = "reset"     // everything taken away, for the next login to enrol
 )
 
 // Result is the decision.

@@ -8,9 +8,12 @@ import (
 // A Query is for events of the history. Zero fields limit nothing.
 type Query struct {
 	User      string
+	Kind      Kind
 	Reference string
 	Since     time.Time
 	After     int64 // an Entry's ID: those written later
+	Before    int64 // an Entry's ID: those written earlier
+	Own       bool  // only what the user may see of its own
 	Limit     int
 }
 

@@ -27,6 +27,8 @@ var messageIDs = map[Kind]string{
 	Bypass:    "656ff2e9c9ae4670b618a7f371bc6490",
 	Export:    "bdeaac6751594a1c9d4fca208e166d40",
 	Forget:    "5c1f0a9be3d24c6f8a7db2417e60c935",
+	Unlock:    "e44c44f7a9c3ae918545257b5b09bdbd",
+	Reset:     "1dec5ea1242133b8079b853211aa2f6d",
 }
 
 // field is one part of an event under its name on a line and in the journal.

@@ -37,6 +37,7 @@ type Config struct {
 	Throttle Throttle
 	Remember Remember
 	Rules    policy.Rules
+	Log      Log
 
 	file  string         // "" without one
 	lines map[string]int // where in the file a setting was made
@@ -83,6 +84,12 @@ type Remember struct {
 	Longest int // days
 }
 
+// Log limits the history of events that the store keeps.
+type Log struct {
+	Keep int // days
+	Max  int // events
+}
+
 // Default returns the settings of an empty file.
 func Default() Config {
 	return Config{
@@ -97,6 +104,7 @@ func Default() Config {
 		Login:    Login{Prompt: "One-time code: ", Tries: 3},
 		Throttle: Throttle{Free: 3, FirstWait: 5 * time.Second, LongestWait: 15 * time.Minute, Lock: 100},
 		Remember: Remember{Longest: 50},
+		Log:      Log{Keep: 90, Max: 100_000},
 	}
 }
 

@@ -42,6 +42,9 @@ longest_wait = 86_400
 lock = 1
 [remember]
 longest = 365
+[log]
+keep = 1
+max = 10_000_000
 `)
 	// Dotted keys and a section of one name don't mix in TOML; the rest of [code] has its own file.
 	got, err := Load(path)
@@ -56,6 +59,7 @@ longest = 365
 		Login:    Login{Prompt: "Cödé: ", Tries: 1},
 		Throttle: Throttle{Free: 0, FirstWait: time.Second, LongestWait: 24 * time.Hour, Lock: 1},
 		Remember: Remember{Longest: 365},
+		Log:      Log{Keep: 1, Max: 10_000_000},
 	}
 	if !reflect.DeepEqual(bare(got), want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -67,6 +67,10 @@ var settings = []setting{
 		func(c *Config) any { return &c.Throttle.Lock }, between(1, 100)},
 	{"remember", "longest", "days, that a rule may let a computer be remembered",
 		func(c *Config) any { return &c.Remember.Longest }, between(0, remembersMost)},
+	{"log", "keep", "days for which an event stays in the history",
+		func(c *Config) any { return &c.Log.Keep }, between(1, 3650)},
+	{"log", "max", "events in the history; the oldest go first",
+		func(c *Config) any { return &c.Log.Max }, between(100, 10_000_000)},
 }
 
 // clash is two settings that don't go together.

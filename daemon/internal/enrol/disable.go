@@ -8,8 +8,9 @@ import (
 	"github.com/totpd/totpd/daemon/internal/audit"
 )
 
-// Disable takes the user's second factor away, with a pending enrolment and all failures, of codes
-// and of passwords: it is how root helps a user who is locked. A record that can't be read goes too.
+// Disable takes the user's second factor away, with everything that is kept of the user: a pending
+// enrolment, all other ways in, failures, that the next login must enrol. A record that can't be read goes
+// too.
 func (s *Service) Disable(ctx context.Context, user string) error {
 	r := s.report(ctx, audit.Disable, "disable", user)
 	acc, _, err := s.store.Get(ctx, user)

@@ -30,6 +30,8 @@ import (
 type Store interface {
 	Get(ctx context.Context, user string) (account.Account, bool, error)
 	Update(ctx context.Context, user string, change func(account.Account) (account.Account, error)) error
+	// Replace stores an account in place of what is stored for its user, also of what can't be read.
+	Replace(ctx context.Context, acc account.Account) error
 	// Delete removes what is stored for user, also what can't be read.
 	Delete(ctx context.Context, user string) error
 }

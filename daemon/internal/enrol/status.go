@@ -46,6 +46,7 @@ func (s *Service) Describe(acc account.Account) control.Account {
 			Added: d.Added, LastUsed: d.LastUsed, Kind: string(d.Kind),
 		})
 	}
+	tells.MustEnrol = acc.MustEnrol
 	tells.RecoveryLeft = len(acc.Recovery)
 	for _, b := range live(acc, now) {
 		tells.Bypass = append(tells.Bypass, told(b))

@@ -198,6 +198,8 @@ var kinds = map[control.Verb]audit.Kind{
 	control.VerbPolicy:     audit.Control,
 	control.VerbRemembered: audit.Control, control.VerbForget: audit.Forget,
 	control.VerbStatus: audit.Control, control.VerbUsers: audit.Control, control.VerbVersion: audit.Control, "": audit.Control,
+	control.VerbShow: audit.Control, control.VerbLog: audit.Control, control.VerbLogAll: audit.Control,
+	control.VerbUnlock: audit.Unlock, control.VerbReset: audit.Reset,
 }
 
 // malformed refuses a request that no client of ours sends. Anybody could fill the journal with them.

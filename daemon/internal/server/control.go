@@ -48,6 +48,9 @@ type Enrolment interface {
 	Bypass(ctx context.Context, user string, lasts time.Duration, uses int) (control.BypassCode, error)
 	Revoke(ctx context.Context, user, id string) (control.Revoked, error)
 	Export(ctx context.Context, user, code string) (control.Export, error)
+	Show(ctx context.Context, user string) (control.Shown, error)
+	Unlock(ctx context.Context, user string) (control.Unlocked, error)
+	Reset(ctx context.Context, user string) (control.Account, error)
 }
 
 // Accounts is what store.Store keeps.
@@ -55,6 +58,7 @@ type Accounts interface {
 	Get(ctx context.Context, user string) (account.Account, bool, error)
 	Update(ctx context.Context, user string, fn func(account.Account) (account.Account, error)) error
 	List(ctx context.Context, after string, limit int) ([]account.Account, error)
+	Events(ctx context.Context, q audit.Query) ([]audit.Entry, error)
 }
 
 // Parts is what the management API works with.

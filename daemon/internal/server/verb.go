@@ -61,6 +61,12 @@ var verbs = map[control.Verb]verb{
 
 	control.VerbRemembered: legal(ownOrAdmin, "org.totpd.manage.status", func(r control.RememberedRequest) string { return r.User }, (*call).remembered),
 	control.VerbForget:     legal(ownOrAdmin, "org.totpd.manage.forget", func(r control.ForgetRequest) string { return r.User }, (*call).forget),
+
+	control.VerbShow:   legal(adminOnly, "org.totpd.manage.status", func(r control.ShowRequest) string { return r.User }, (*call).show),
+	control.VerbUnlock: legal(adminOnly, "org.totpd.manage.unlock", func(r control.UnlockRequest) string { return r.User }, (*call).unlock),
+	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", func(r control.ResetRequest) string { return r.User }, (*call).reset),
+	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", func(r control.LogRequest) string { return r.User }, (*call).logOf),
+	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", nil, (*call).logAll),
 }
 
 // legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a
@@ -201,6 +207,9 @@ func (c *call) find(ctx context.Context, asked string) {
 		return
 	}
 	c.user = asked
+	if c.verb == control.VerbLog { // also of who is nobody any more, or never was
+		return
+	}
 	if !gives[c.verb] {
 		if _, stored, broken := c.control.Accounts.Get(ctx, asked); stored || broken != nil {
 			return

@@ -116,8 +116,19 @@ func (s *Store) events(ctx context.Context, q audit.Query) ([]audit.Entry, error
 	if q.User != "" {
 		add("user = ?", q.User)
 	}
+	if q.Kind != "" {
+		add("kind = ?", string(q.Kind))
+	}
 	if q.Reference != "" {
 		add("reference = ?", q.Reference)
+	}
+	if q.Before != 0 {
+		add("id < ?", q.Before)
+	}
+	if q.Own {
+		// The words of a login that somebody else's program made up are not for the owner's eyes; nor is who
+		// was let do what by polkit.
+		add("reason != 'not_own_login' AND kind != ?", string(audit.Authorize))
 	}
 	if !q.Since.IsZero() {
 		add("at >= ?", q.Since.UnixMilli())

@@ -66,6 +66,8 @@ func TestHistory(t *testing.T) {
 	}{
 		{audit.Query{Limit: 2}, "5 6 "},
 		{audit.Query{Limit: 2, After: 2}, "3 4 "},
+		{audit.Query{Limit: 2, Before: 4}, "2 3 "},
+		{audit.Query{Limit: 9, After: 2, Before: 4}, "3 "},
 		{audit.Query{Limit: 9, After: 6}, ""},
 		{audit.Query{Limit: 9, User: "bob"}, "2 4 "},
 		{audit.Query{Limit: 1, User: "bob"}, "4 "},

@@ -46,6 +46,20 @@ func (s *Store) Update(ctx context.Context, user string, fn func(account.Account
 	})
 }
 
+// Replace stores an account in place of what is stored for its user, also of a record that can't be read. It
+// promises what Update does.
+func (s *Store) Replace(ctx context.Context, acc account.Account) error {
+	name := "replace account of " + shown(acc.User)
+	record, err := encode(acc)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return s.submit(ctx, &update{
+		name:  name,
+		apply: func(w *writer) error { return w.exec(w.putRecord, acc.User, string(record)) },
+	})
+}
+
 // Delete removes what is stored for user, also a record that can't be read. It is root's way out.
 func (s *Store) Delete(ctx context.Context, user string) error {
 	if err := account.ValidUser(user); err != nil {

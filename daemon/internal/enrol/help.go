@@ -1,0 +1,60 @@
+package enrol
+
+import (
+	"context"
+	"slices"
+
+	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/throttle"
+)
+
+// Unlock forgets all failures of a user, with codes and with passwords, who keeps everything else. It is how root helps whoever is locked.
+func (s *Service) Unlock(ctx context.Context, user string) (control.Unlocked, error) {
+	r := s.report(ctx, audit.Unlock, "unlock", user)
+	var before account.Account
+	err := s.store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
+		before = acc
+		acc = throttle.Unlock(acc)
+		acc.Password = account.Attempts{}
+		return acc, nil
+	})
+	if err != nil {
+		return control.Unlocked{}, r.refuse(err)
+	}
+	r.done(audit.Done, "")
+	return control.Unlocked{User: user, Failures: throttle.Failures(before), Passwords: before.Password.Failures}, nil
+}
+
+// Reset takes everything away that the user has, readable or not, and has the next login enrol.
+func (s *Service) Reset(ctx context.Context, user string) (control.Account, error) {
+	r := s.report(ctx, audit.Reset, "reset", user)
+	acc := account.Account{User: user, MustEnrol: true}
+	if err := s.store.Replace(ctx, acc); err != nil {
+		return control.Account{}, r.refuse(err)
+	}
+	r.done(audit.Done, "")
+	return s.Describe(acc), nil
+}
+
+// Show tells everything that an admin may be told of the account.
+func (s *Service) Show(ctx context.Context, user string) (control.Shown, error) {
+	told, err := s.Status(ctx, user)
+	if err != nil {
+		return control.Shown{}, err
+	}
+	acc, _, err := s.store.Get(ctx, user)
+	if err != nil {
+		return control.Shown{}, s.report(ctx, audit.Control, "show", user).refuse(err)
+	}
+	shown := control.Shown{Account: told, Passwords: acc.Password.Failures, Computers: []control.Computer{}, Logins: []control.LogEntry{}}
+	now := s.clock()
+	for _, c := range acc.Remembered {
+		if now.Before(c.Expires) {
+			shown.Computers = append(shown.Computers, tell(c))
+		}
+	}
+	slices.SortStableFunc(shown.Computers, func(a, b control.Computer) int { return b.Since.Compare(a.Since) })
+	return shown, nil
+}
