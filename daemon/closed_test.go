@@ -45,6 +45,10 @@ func TestCannotStart(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"disable": w.client().Disable(t.Context(), control.DisableRequest{User: "nobody"}),
+		"unlock":  second(w.client().Unlock(t.Context(), control.UnlockRequest{User: "nobody"})),
+		"reset":   second(w.client().Reset(t.Context(), control.ResetRequest{User: "nobody"})),
+		"show":    second(w.client().Show(t.Context(), control.ShowRequest{User: "nobody"})),
+		"log":     second(w.client().LogAll(t.Context(), control.LogRequest{})),
 		"set": func() error {
 			_, err := w.client().Set(t.Context(), control.SetRequest{User: "root", URI: "otpauth://totp/x:root?secret=" + secret})
 			return err
@@ -114,3 +118,5 @@ func TestCannotStartAndIsStopped(t *testing.T) {
 		t.Errorf("%s after %v", said, time.Since(begun))
 	}
 }
+
+func second[T any](_ T, err error) error { return err }

@@ -68,6 +68,13 @@ func (m *memory) Update(_ context.Context, user string, change func(account.Acco
 	return err
 }
 
+func (m *memory) Replace(_ context.Context, acc account.Account) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.accounts[acc.User] = acc
+	return m.full
+}
+
 func (m *memory) Delete(_ context.Context, user string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -239,6 +239,25 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbForget, control.ForgetRequest{ID: "00000000"}, stranger, control.ErrNoComputer},
 		{control.VerbForget, control.ForgetRequest{User: "root", All: true}, stranger, control.ErrNotAllowed},
 		{control.VerbForget, control.ForgetRequest{User: "nobody", All: true}, 0, ""},
+		{control.VerbShow, control.ShowRequest{User: "nobody"}, stranger, control.ErrNotAllowed}, // status is for the owner
+		{control.VerbShow, control.ShowRequest{}, 0, control.ErrBadRequest},
+		{control.VerbShow, control.ShowRequest{User: "no such user"}, 0, control.ErrUnknownUser},
+		{control.VerbShow, control.ShowRequest{User: "nobody"}, 0, ""},
+		{control.VerbUnlock, control.UnlockRequest{User: "nobody"}, stranger, control.ErrNotAllowed}, // or a guesser would
+		{control.VerbUnlock, control.UnlockRequest{User: "no such user"}, 0, control.ErrUnknownUser},
+		{control.VerbUnlock, control.UnlockRequest{}, 0, control.ErrBadRequest},
+		{control.VerbUnlock, control.UnlockRequest{User: "nobody"}, 0, ""},
+		{control.VerbReset, control.ResetRequest{User: "nobody"}, stranger, control.ErrNotAllowed},
+		{control.VerbReset, control.ResetRequest{User: "no such user"}, 0, control.ErrUnknownUser},
+		{control.VerbReset, control.ResetRequest{}, 0, control.ErrBadRequest},
+		{control.VerbReset, control.ResetRequest{User: "games"}, 0, ""},
+		{control.VerbLog, control.LogRequest{User: "root"}, stranger, control.ErrNotAllowed},
+		{control.VerbLog, control.LogRequest{}, stranger, ""},
+		{control.VerbLog, control.LogRequest{User: "nobody", Limit: -1}, stranger, ""},
+		{control.VerbLog, control.LogRequest{User: "no such user"}, 0, ""}, // whose logins were refused for that
+		{control.VerbLogAll, control.LogRequest{}, stranger, control.ErrNotAllowed},
+		{control.VerbLogAll, control.LogRequest{User: "nobody"}, 0, control.ErrBadRequest},
+		{control.VerbLogAll, control.LogRequest{Limit: 1 << 40}, 0, ""},
 		{control.VerbDisable, control.DisableRequest{User: "root", Password: "right", Code: "1"}, stranger, control.ErrNotAllowed},
 		{control.VerbDisable, control.DisableRequest{}, stranger, control.ErrBadRequest}, // no password
 		{control.VerbDisable, control.DisableRequest{Password: "right"}, stranger, control.ErrWrongCode},
@@ -271,6 +290,7 @@ func TestVerbsAllHaveAnOwner(t *testing.T) {
 		control.VerbVersion, control.VerbStatus, control.VerbUsers, control.VerbEnrol, control.VerbConfirm,
 		control.VerbSet, control.VerbDisable, control.VerbRename, control.VerbRemove, control.VerbRecoveryCodes,
 		control.VerbBypass, control.VerbRevoke, control.VerbExport, control.VerbPolicy,
+		control.VerbShow, control.VerbUnlock, control.VerbReset, control.VerbLog, control.VerbLogAll,
 	} {
 		if v, ok := verbs[name]; !ok || v.who == 0 {
 			t.Errorf("%s is in no table", name)

@@ -229,3 +229,20 @@ func waitFor(t *testing.T, done func() bool) {
 		}
 	}
 }
+
+// An account takes the place of a record that can't be read, in one step: never is there none.
+func TestReplace(t *testing.T) {
+	s := openNew(t)
+	put(t, s, enrolled("alice", "phone"))
+	shell(t, s.path, "UPDATE account SET record = 'x'")
+	want := account.Account{User: "alice", MustEnrol: true}
+	check(t, s.Replace(t.Context(), want))
+	if got, found := get(t, s, "alice"); !found || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, found)
+	}
+	check(t, s.Replace(t.Context(), account.Account{User: "bob", MustEnrol: true}))
+	if _, found := get(t, s, "bob"); !found {
+		t.Error("bob isn't there")
+	}
+	wantError(t, s.Replace(t.Context(), account.Account{}), "refused to store a broken record")
+}
