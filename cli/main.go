@@ -118,7 +118,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 	root.PersistentFlags().StringVar(&c.socket, "socket", "",
 		"the daemon listens at `PATH` (default $TOTPD_SOCKET,\nelse "+defaultSocket+")")
 	root.PersistentFlags().BoolVar(&c.offline, "offline", false,
-		"for root: without the daemon, on the accounts\nthemselves ("+strings.Join(offlineVerbs(), ", ")+")")
+		"for root: without the daemon, on the accounts themselves\n("+strings.Join(offlineVerbs(), ", ")+")")
 	root.PersistentPreRunE = c.checkOffline
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")

@@ -115,7 +115,7 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 		row("locked", colour.warn("codes are looked at only from where you have logged in before"))
 	}
 	if a.Locked {
-		row("locked", colour.bad("no code is looked at any more")+"; root helps: totpctl disable "+quote(a.User))
+		row("locked", colour.bad("no code is looked at any more")+"; root helps: totpctl unlock "+quote(a.User))
 	}
 	table.Flush()
 }

@@ -129,7 +129,10 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrUnknownUser:
 		return "getent passwd " + quote(f.user)
 	case control.ErrUnavailable:
-		if f.offline {
+		switch {
+		case f.offline && f.verb == "unlock":
+			return "what totpd says above; totpctl --offline reset" + f.argument() + " takes everything away that can't be read"
+		case f.offline:
 			return "what totpd says above"
 		}
 		return "as root: journalctl -u totpd tells why"
@@ -138,11 +141,11 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrWrongPassword:
 		return "it is the password of your login: " + again
 	case control.ErrWrongCode:
-		return "type the next code that the app shows, or a recovery code: " + again + "; without either, ask root: totpctl disable " + f.name()
+		return "type the next code that the app shows, or a recovery code: " + again + "; without either, ask root: totpctl reset " + f.name()
 	case control.ErrWait:
 		return fmt.Sprintf("try again in %s: %s", inWords(time.Duration(e.RetryAfter)*time.Second), again)
 	case control.ErrLocked:
-		return "only root can help: totpctl disable " + f.name() + ", then totpctl enrol"
+		return "only root can help: totpctl unlock " + f.name()
 	case control.ErrNotAllowed:
 		return f.remedyNotAllowed(e)
 	case control.ErrAuthenticate:
@@ -193,6 +196,9 @@ func (f *failure) remedyNotAllowed(e *control.Error) string {
 	case f.verb == "disable", f.verb == "enrol" && f.named != "", f.verb == "recovery-codes new":
 		return "your own: totpctl " + f.verb + "; another's, as root: totpctl " + f.verb + " " + f.name() + rules
 	}
+	if f.verb == "show" {
+		return "your own: totpctl status; another's, as root: totpctl show " + f.name() + rules
+	}
 	return "as root: " + cmp.Or(f.typed, "totpctl "+f.verb+f.argument()) + rules
 }
 
@@ -208,7 +214,7 @@ func (f *failure) remedyUnreachable() string {
 // remedyNotStarted is for when the programs are broken; what they said is on the screen.
 func (f *failure) remedyNotStarted() string {
 	statement := "SELECT user FROM account"
-	if user := f.name(); f.verb == "disable" {
+	if user := f.name(); f.verb == "disable" || f.verb == "reset" || f.verb == "unlock" {
 		if strings.Contains(user, "'") {
 			user = "USER"
 		}

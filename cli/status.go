@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -44,14 +45,30 @@ func (c *command) status(ctx context.Context, user string) error {
 	if c.json {
 		return failed("status", user, c.printJSON(a))
 	}
-	now, colour := c.now(), c.colours()
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	c.account(table, a)
+	table.Flush()
+	if _, err := fmt.Fprint(c.out, text.String()); err != nil {
+		return failed("status", user, err)
+	}
+	if hint := c.next(a, user); hint != "" {
+		c.say("hint: %s", hint)
+	}
+	return nil
+}
+
+// account writes a row for each thing that is known of an account.
+func (c *command) account(table io.Writer, a control.Account) {
+	now, colour := c.now(), c.colours()
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "%s:\t%s\n", name, printable(fmt.Sprintf(format, args...)))
 	}
 	row("user", "%s", a.User)
 	row("second factor", "%s", onOff(a.Enrolled))
+	if a.MustEnrol {
+		row("reset", "the next login enrols")
+	}
 	for _, d := range a.Devices {
 		row("device", "%s (%s)", d.Name, shows(d))
 		row("added", "%s", date(d.Added))
@@ -78,21 +95,16 @@ func (c *command) status(ctx context.Context, user string) error {
 	if a.Locked {
 		fmt.Fprintf(table, "locked:\t%s\n", colour.bad("no code is looked at any more"))
 	}
-	table.Flush()
-	if _, err := fmt.Fprint(c.out, text.String()); err != nil {
-		return failed("status", user, err)
+	if a.LockedElsewhere {
+		fmt.Fprintf(table, "locked:\t%s\n", colour.warn("codes are looked at only from where the user has logged in before"))
 	}
-	if hint := c.next(a, user); hint != "" {
-		c.say("hint: %s", hint)
-	}
-	return nil
 }
 
 // next says what the state asks for. The user is as named on the command line.
 func (c *command) next(a control.Account, user string) string {
 	switch {
-	case a.Locked:
-		return "as root: " + c.self() + " disable " + quote(a.User) + "; then, as " + printable(a.User) + ": totpctl enrol"
+	case a.Locked, a.LockedElsewhere:
+		return "somebody may have the password: change it first; then, as root: " + c.self() + " unlock " + quote(a.User)
 	case !a.Enrolled && user == "":
 		return "totpctl enrol"
 	case a.Enrolled && a.RecoveryLeft < fewCodes && user == "":

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,43 +17,47 @@ import (
 )
 
 func newUsers(c *command) *cobra.Command {
-	return c.withPolkit(c.withJSON(&cobra.Command{
-		Use:   "users [OPTIONS]",
-		Short: "List everybody who has enrolled",
+	var o usersOptions
+	cmd := &cobra.Command{
+		Use:   "users [PATTERN] [OPTIONS]",
+		Short: "List everybody of whom totpd knows anything",
 		Long: `List everybody of whom totpd knows anything, with devices, dates and state, in
-order of user name. For root, and whom polkit allows org.totpd.manage.users. The
-password that polkit may want is asked for at a terminal, unless --no-ask is
-given. --json prints an array of what status --json prints.`,
-		Example:           "  totpctl users",
-		Args:              cobra.NoArgs,
+order of user name. PATTERN is for names, such as 'a*'. Of several options, all
+have to fit; those of whom totpd knows nothing are never listed.
+
+For root, and whom polkit allows org.totpd.manage.users. The password that
+polkit may want is asked for at a terminal, unless --no-ask is given. --json
+prints an array of what status --json prints.`,
+		Example:           "  totpctl users --unused-since 90d",
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			list := c.users
-			if c.json {
-				list = c.usersJSON
+		RunE: func(cmd *cobra.Command, args []string) error {
+			fits, err := o.filter(userOf(args), c.now())
+			if err != nil {
+				return err
 			}
-			return failed("users", "", c.asAdmin(cmd.Context(), toLook, list))
+			return failed("users", "", c.asAdmin(cmd.Context(), toLook, func(ctx context.Context, client *control.Client) error {
+				users := only(client.Users(ctx), fits)
+				if c.json {
+					return c.usersJSON(users)
+				}
+				return c.users(users)
+			}))
 		},
-	}))
+	}
+	o.flags(cmd)
+	return c.withPolkit(c.withJSON(cmd))
 }
 
 // users prints a table once all are known: its columns are as wide as the widest.
-func (c *command) users(ctx context.Context, client *control.Client) error {
+func (c *command) users(users iter.Seq2[control.Account, error]) error {
 	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "USER\tDEVICES\tADDED\tLAST USED\tSTATE\n")
-	for a, err := range client.Users(ctx) {
+	for a, err := range users {
 		if err != nil {
 			return err // nothing was printed: a table cut short looks like a whole one
 		}
-		added, used := time.Time{}, time.Time{}
-		for _, d := range a.Devices {
-			if added.IsZero() || d.Added.Before(added) {
-				added = d.Added
-			}
-			if d.LastUsed.After(used) {
-				used = d.LastUsed
-			}
-		}
+		added, used := dates(a)
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", printable(a.User),
 			dash(printable(strings.Join(names(a), ", "))), dash(day(added)), dash(day(used)), state(a, c.now(), c.colours()))
 	}
@@ -61,10 +66,10 @@ func (c *command) users(ctx context.Context, client *control.Client) error {
 
 // usersJSON prints an array as it comes. One that is cut short has no end, so that no parser takes it
 // for a whole one.
-func (c *command) usersJSON(ctx context.Context, client *control.Client) error {
+func (c *command) usersJSON(users iter.Seq2[control.Account, error]) error {
 	w := bufio.NewWriter(c.out)
 	before := "["
-	for a, err := range client.Users(ctx) {
+	for a, err := range users {
 		if err != nil {
 			w.Flush()
 			return err
@@ -93,10 +98,14 @@ func state(a control.Account, now time.Time, colour colours) string {
 	switch {
 	case a.Locked:
 		return colour.bad("locked")
+	case a.LockedElsewhere:
+		return colour.warn("locked elsewhere")
 	case a.WaitUntil.After(now):
 		return colour.warn("waits until " + a.WaitUntil.Local().Format("15:04:05"))
 	case a.Enrolled:
 		return "on"
+	case a.MustEnrol:
+		return "reset"
 	case !a.PendingUntil.IsZero():
 		return "off, enrolment begun"
 	}

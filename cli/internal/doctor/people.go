@@ -46,7 +46,7 @@ func (x *exam) lookPeople() {
 			"who has a second factor can't log in over ssh with a password, since sshd can't ask for a code: %s", few(enrolled))
 	}
 	for _, name := range p.Locked {
-		x.found("people-locked", "", "totpctl disable "+shell(name)+" --yes  # then, as "+name+": totpctl enrol",
+		x.found("people-locked", "", "totpctl unlock "+shell(name),
 			"%s is locked after too many wrong codes", name)
 	}
 	if len(p.Waiting) > 0 {

@@ -68,6 +68,12 @@ func (q *queue) takeNotes() (_ []audit.Event, more bool) {
 	return taken, more
 }
 
+func (q *queue) notesWait() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.notes) > 0
+}
+
 // loseNotes counts events that could not be written, and tells of all that were lost.
 func (q *queue) loseNotes(n int, err error) {
 	q.mu.Lock()
@@ -94,8 +100,12 @@ func (w *writer) note(e audit.Event) {
 }
 
 // Events returns the newest Limit events that the query is for, or with After the oldest ones, in either
-// case in the order in which they were written.
+// case in the order in which they were written. What was recorded before is among them.
 func (s *Store) Events(ctx context.Context, q audit.Query) ([]audit.Entry, error) {
+	if s.queue.notesWait() {
+		// They are written with it. Where that fails, those that are there can still be read.
+		_ = s.submit(ctx, &update{name: "write the history", apply: func(*writer) error { return nil }})
+	}
 	entries, err := s.events(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", explain(err))

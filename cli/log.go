@@ -1,0 +1,231 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// logOptions are the options of log.
+type logOptions struct {
+	since     string
+	reference string
+	limit     int
+	follow    bool
+	all       bool
+}
+
+// pollEvery is how often -f asks for what is new.
+const pollEvery = time.Second
+
+func newLog(c *command) *cobra.Command {
+	var o logOptions
+	cmd := &cobra.Command{
+		Use:   "log [USER] [OPTIONS]",
+		Short: "Show who logged in and what was changed, when and from where",
+		Long: `Print a line for each login and each change of a second factor, with how it went
+and why, and the reference that the person was shown; the newest last.
+
+Without USER it is your own; root's is everybody's. Those of others are for root
+to see, and for whom polkit allows org.totpd.manage.log; with --all, they see
+everybody's. The password that polkit may want is asked for at a terminal,
+unless --no-ask is given.
+
+--since takes a time that has passed (90m, 12h, 7d), or a day such as 2026-03-01
+with or without a time of day. --json prints one object a line. How long events
+are kept is set in totpd.toml(5), [log].`,
+		Example:           "  totpctl log --reference 7F3K-Q2ND",
+		Args:              atMostUser,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.log(cmd.Context(), userOf(args), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.since, "since", "", "what happened since this `TIME`")
+	f.StringVar(&o.reference, "reference", "", "what the person was shown as reference `REF`")
+	f.IntVar(&o.limit, "limit", 50, "the newest `N`; 0: all")
+	f.BoolVarP(&o.follow, "follow", "f", false, "go on with what happens next, until Ctrl-C")
+	f.BoolVar(&o.all, "all", false, "everybody's")
+	for _, flag := range []string{"since", "reference", "limit"} {
+		cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
+	}
+	return c.withPolkit(c.withJSON(cmd))
+}
+
+// request checks the options.
+func (o logOptions) request(user string, now time.Time) (control.LogRequest, error) {
+	r := control.LogRequest{User: user, Reference: strings.ToUpper(strings.TrimSpace(o.reference))}
+	switch {
+	case o.all && user != "":
+		return r, &misuse{"--all is everybody's log, and a user is named", "leave one of them out"}
+	case o.limit < 0:
+		return r, &misuse{"--limit is 0 or more", "totpctl log --limit 50"}
+	case o.since != "":
+		var err error
+		if r.Since, err = since(o.since, now); err != nil {
+			return r, &misuse{"--since is a time such as 90m, 12h, 7d or 2026-03-01, not " + quote(o.since), "totpctl log --since 12h"}
+		}
+	}
+	return r, nil
+}
+
+// since reads a time that has passed, or a day on this host's calendar.
+func since(text string, now time.Time) (time.Time, error) {
+	if d, err := duration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04", time.DateTime, time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("not a time")
+}
+
+func (c *command) log(ctx context.Context, user string, o logOptions) error {
+	r, err := o.request(user, c.now())
+	if err != nil {
+		return err
+	}
+	everybody := o.all || user == "" && os.Geteuid() == 0
+	ask := func(asking context.Context, client *control.Client) error {
+		fetch := func(r control.LogRequest) (control.Log, error) {
+			if everybody {
+				return client.LogAll(asking, r)
+			}
+			return client.Log(asking, r)
+		}
+		return c.printLog(ctx, fetch, r, o)
+	}
+	if everybody {
+		err = c.asAdmin(ctx, toLook, ask)
+	} else {
+		err = c.forUser(ctx, user, toLook, ask)
+	}
+	if err != nil && o.follow && ctx.Err() != nil {
+		return nil // somebody has had enough of it
+	}
+	return failed("log", user, err)
+}
+
+// printLog prints the newest entries, and with -f those that come, also across restarts of the daemon.
+func (c *command) printLog(ctx context.Context, fetch func(control.LogRequest) (control.Log, error), r control.LogRequest, o logOptions) error {
+	entries, err := newest(fetch, r, o.limit)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 && !o.follow {
+		c.say("Nothing was found.")
+	}
+	for {
+		for _, e := range entries {
+			if err := c.printEntry(e); err != nil {
+				return err
+			}
+			r.After = e.ID
+		}
+		if !o.follow {
+			return nil
+		}
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return nil
+		}
+		log, err := fetch(r)
+		if code := codeOf(err); err != nil && code != control.ErrUnreachable && code != control.ErrTimeout {
+			return err
+		}
+		entries = log.Entries
+	}
+}
+
+// newest asks for the newest entries, up to limit of them or all, from the newest back.
+func newest(fetch func(control.LogRequest) (control.Log, error), r control.LogRequest, limit int) ([]control.LogEntry, error) {
+	var entries []control.LogEntry
+	for {
+		r.Limit = control.LogMax
+		if limit > 0 {
+			r.Limit = min(limit-len(entries), control.LogMax)
+		}
+		log, err := fetch(r)
+		if err != nil {
+			return nil, err
+		}
+		entries = slices.Concat(log.Entries, entries)
+		if len(log.Entries) < r.Limit || len(entries) == limit {
+			return entries, nil
+		}
+		r.Before = entries[0].ID
+	}
+}
+
+func (c *command) printEntry(e control.LogEntry) error {
+	if c.json {
+		return c.printJSON(e)
+	}
+	_, err := fmt.Fprintln(c.out, inPlainWords(e))
+	return err
+}
+
+// whats are the words for what was decided about.
+var whats = map[string]string{
+	"login": "login", "enrol": "enrolment", "disable": "second factor taken away", "authorize": "help allowed by polkit",
+	"control": "request", "devices": "change of devices", "recovery": "new recovery codes", "bypass": "bypass code",
+	"export": "export of keys", "unlock": "unlock", "reset": "reset",
+}
+
+// results are the words for how it was decided. That of what was done is its name alone.
+var results = map[string]string{
+	"accepted": "accepted", "not_due": "no code asked for", "retry": "asked again", "refused": "refused",
+	"unavailable": "could not be decided", "abandoned": "broken off", "started": "begun", "done": "done",
+}
+
+// whys are the words for reasons that logins don't share with events.
+var whys = map[string]string{
+	"code": "right code", "code_repeated": "right code, asked for twice", "exempt": "exempt by a rule",
+	"unknown_user": "no such user", "not_own_login": "a program of somebody else asked", "before_open": "before anything was asked",
+	"not_allowed": "not allowed", "authenticate": "a password is needed first", "polkit": "", "store": "the accounts can't be read or written",
+	"wrong_password": "wrong password", "already_enrolled": "already enrolled",
+}
+
+// inPlainWords is an entry as a line for people.
+func inPlainWords(e control.LogEntry) string {
+	text := cmp.Or(whats[e.Kind], e.Kind) + " " + cmp.Or(results[e.Result], e.Result)
+	why, known := whys[e.Reason]
+	if !known {
+		why = cmp.Or(reasons[e.Reason], strings.ReplaceAll(e.Reason, "_", " "))
+	}
+	for _, more := range []struct{ before, value string }{
+		{": ", why}, {", ", e.Device}, {", by ", e.Service}, {", from ", e.Source}, {", at ", e.TTY},
+		{", asked by ", askedBy(e)}, {", ", strings.TrimPrefix(e.Action, "org.totpd.manage.")}, {" [", e.Detail},
+	} {
+		if more.value == "" {
+			continue
+		}
+		if text += more.before + more.value; more.before == " [" {
+			text += "]"
+		}
+	}
+	if e.Reference != "" {
+		text += " (reference " + e.Reference + ")"
+	}
+	return e.Time.Local().Format(time.DateTime) + " " + printable(cmp.Or(e.User, "-")+": "+text)
+}
+
+// askedBy names who asked: of a login that is root's program and tells nothing.
+func askedBy(e control.LogEntry) string {
+	if e.Caller == "" || e.Kind == "login" && e.Caller == "0" {
+		return ""
+	}
+	return nameOf(e.Caller)
+}

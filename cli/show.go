@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+func newShow(c *command) *cobra.Command {
+	return c.withPolkit(c.withJSON(&cobra.Command{
+		Use:   "show USER [OPTIONS]",
+		Short: "Show everything about somebody",
+		Long: `Show on one screen what whoever helps USER needs to know: devices, recovery and
+bypass codes, remembered computers, what was wrong and whether that makes logins
+wait, and the latest logins.
+
+For root, and whom polkit allows org.totpd.manage.status; the password that it
+may want is asked for at a terminal, unless --no-ask is given.`,
+		Example:           "  totpctl show alice",
+		Args:              oneUser,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.showUser(cmd.Context(), args[0])
+		},
+	}))
+}
+
+func (c *command) showUser(ctx context.Context, user string) error {
+	var s control.Shown
+	err := c.asAdmin(ctx, toLook, func(ctx context.Context, client *control.Client) (err error) {
+		s, err = client.Show(ctx, control.ShowRequest{User: user})
+		return err
+	})
+	switch {
+	case err != nil:
+		return failed("show", user, err)
+	case c.json:
+		return failed("show", user, c.printJSON(s))
+	}
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	a := s.Account
+	a.Remembered = 0 // each has a row of its own
+	c.account(table, a)
+	for _, r := range s.Computers {
+		fmt.Fprintf(table, "remembered:\t%s\n", printable(fmt.Sprintf("%s, until %s", r.Name, date(r.Expires))))
+	}
+	if s.Passwords > 0 {
+		fmt.Fprintf(table, "wrong passwords:\t%d in a row, given to totpctl\n", s.Passwords)
+	}
+	table.Flush()
+	if len(s.Logins) > 0 {
+		text.WriteString("\nThe latest logins; more: totpctl log " + quote(s.User) + "\n")
+	}
+	for _, e := range s.Logins {
+		text.WriteString(inPlainWords(e) + "\n")
+	}
+	if _, err := c.out.WriteString(text.String()); err != nil {
+		return failed("show", user, err)
+	}
+	if hint := c.next(s.Account, user); hint != "" {
+		c.say("hint: %s", hint)
+	}
+	return nil
+}
+
+// oneUser accepts one user name.
+func oneUser(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("name the user")
+	}
+	return atMostUser(cmd, args)
+}
