@@ -157,6 +157,9 @@ func (c *command) removeDevice(ctx context.Context, user, name string, yes bool)
 		return failed(verb, user, c.printJSON(a))
 	}
 	c.say("Done: %s is left with %s.", printable(a.User), printable(strings.Join(names(a), ", ")))
+	if hint := c.next(a, r.User); hint != "" {
+		c.say("hint: %s", hint)
+	}
 	return nil
 }
 

@@ -125,7 +125,10 @@ func (c *command) done(o offer, user string, given, left int) {
 	c.say("The next login asks for the password, then for a code of the app. Try it in a second")
 	c.say("window before you leave this one; totpctl status shows what is set up.")
 	if given == 0 {
-		c.say("The recovery codes stay as they were: %d left.", left)
+		c.say("The recovery codes stay as they were: %s.", codesLeft(left))
+		if left < fewCodes {
+			c.say("hint: totpctl recovery-codes new")
+		}
 	}
 }
 

@@ -112,7 +112,7 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrNotStarted:
 		return f.remedyNotStarted()
 	case control.ErrNotOffline:
-		return "start the daemon: systemctl start totpd.socket, then totpctl " + f.verb + f.argument()
+		return "start the daemon: systemctl start totpd.socket, then " + cmp.Or(f.typed, "totpctl "+f.verb+f.argument())
 	case control.ErrForbidden:
 		return "everybody may connect to totpd's socket; as root: systemctl restart totpd.socket"
 	case control.ErrTimeout:

@@ -25,7 +25,7 @@ func signalsOf(e audit.Event) []told {
 		owner := e.Reason != "not_own_login"
 		all := []told{{"Refused", user, owner, []any{user, clean(e.Service), clean(e.Source), clean(e.Reason), clean(e.Reference)}}}
 		return append(all, locked(e, user)...)
-	case e.Kind == audit.Disable && e.Result == audit.Refused:
+	case e.Result == audit.Refused:
 		return locked(e, user)
 	case e.Kind == audit.Enrol && e.Result == audit.Done:
 		return []told{{"Enrolled", user, true, []any{user, clean(e.Device)}}}

@@ -36,6 +36,8 @@ func TestSignalsOf(t *testing.T) {
 		{audit.Event{Kind: audit.Disable, User: "alice", Result: audit.Done, Device: "phone"}, "Disabled [alice] "},
 		{audit.Event{Kind: audit.Disable, User: "alice", Result: audit.Refused, Reason: "wrong_code"}, ""},
 		{audit.Event{Kind: audit.Disable, User: "alice", Result: audit.Refused, Reason: "wrong_code_locks", Reference: "X"}, "Locked [alice X] "},
+		{audit.Event{Kind: audit.Devices, User: "alice", Result: audit.Refused, Reason: "wrong_code_locks", Reference: "X"}, "Locked [alice X] "},
+		{audit.Event{Kind: audit.Recovery, User: "alice", Result: audit.Done}, ""},
 		{audit.Event{Kind: audit.Authorize, User: "alice", Result: audit.Accepted}, ""},
 		{audit.Event{Kind: audit.Control, User: "alice", Result: audit.Refused, Reason: "not_allowed"}, ""},
 		{audit.Event{}, ""},

@@ -81,7 +81,7 @@ func judged(out verify.Outcome, retryAfter int) *refusal {
 	case verify.Replayed:
 		return &refusal{code: control.ErrWrongCode, reason: "used_code", message: "that code was used already, wait for the next one"}
 	case verify.Malformed:
-		return &refusal{code: control.ErrWrongCode, reason: "malformed", message: "not a code of this user's devices: it has 6 or 8 digits"}
+		return &refusal{code: control.ErrWrongCode, reason: "malformed", message: "not a code: one of a device has 6 or 8 digits, a recovery code 12 letters"}
 	case verify.Waiting:
 		return &refusal{code: control.ErrWait, reason: "wait", message: "too many wrong codes", retryAfter: retryAfter}
 	case verify.Locked:

@@ -261,6 +261,44 @@ func TestRecoveryCodes(t *testing.T) {
 	}
 }
 
+// A recovery code consents as a device's code does, once, and is used up with what it allows.
+func TestRecoveryCodeConsents(t *testing.T) {
+	w := newWorld(t)
+	e := w.start()
+	c, err := w.Confirm(ctx, "alice", w.code(e, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.events = nil
+	code := Consent{Code: strings.ToLower(string(c.RecoveryCodes[3]))}
+	if _, err := w.Remove(ctx, "alice", "phone", code); err == nil || w.account().Recovery == nil || len(w.account().Recovery) != 10 {
+		t.Fatalf("%v: a refusal uses the code up", err)
+	}
+	w.events = nil
+	if _, err := w.Start(ctx, "alice", Wanted{}, code); err != nil {
+		t.Fatal(err)
+	}
+	if told, _ := w.Status(ctx, "alice"); told.RecoveryLeft != 9 || told.PendingUntil.IsZero() {
+		t.Errorf("%+v", told)
+	}
+	w.events = nil
+	_, err = w.Start(ctx, "alice", Wanted{}, code)
+	w.refused(err, control.ErrWrongCode, "wrong_code")
+	_, err = w.NewRecoveryCodes(ctx, "alice", code)
+	w.refused(err, control.ErrWrongCode, "wrong_code")
+	all, err := w.NewRecoveryCodes(ctx, "alice", Consent{Code: string(c.RecoveryCodes[0])})
+	if err != nil || len(all.Codes) != 10 || len(w.account().Recovery) != 10 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	w.events = nil
+	// Those before are void, and a new one disables.
+	w.refused(w.DisableWithCode(ctx, "alice", string(c.RecoveryCodes[1])), control.ErrWrongCode, "wrong_code")
+	w.pass(time.Minute)
+	if err := w.DisableWithCode(ctx, "alice", string(all.Codes[9])); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBypass(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {

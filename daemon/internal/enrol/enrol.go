@@ -100,10 +100,11 @@ func (s *Service) Start(ctx context.Context, user string, want Wanted, consent C
 	made.Expires = dev.Added.Add(pendingFor)
 	consent.first = true
 	err = s.change(ctx, r, user, consent, func(acc account.Account, _ time.Time) (account.Account, error) {
-		if dev.Name, err = free(acc, want.Name, "phone"); err != nil {
-			return acc, err
+		var err error // of this call's own: it may outlast the caller
+		if dev.Name, err = free(acc, want.Name, "phone"); err == nil {
+			_, err = equipped(acc, dev)
 		}
-		if _, err := equipped(acc, dev); err != nil {
+		if err != nil {
 			return acc, err
 		}
 		acc.Pending = &account.Pending{Device: dev, Expires: made.Expires}
@@ -266,9 +267,12 @@ func (s *Service) Set(ctx context.Context, user, uri, name string, withCodes boo
 }
 
 // add gives the user a device that nobody confirms; withCodes, and recovery codes if it is the first.
-func (s *Service) add(ctx context.Context, r *report, user string, dev account.Device, name, otherwise string, withCodes bool) (after account.Account, codes []control.Secret, err error) {
+func (s *Service) add(ctx context.Context, r *report, user string, dev account.Device, name, otherwise string, withCodes bool) (account.Account, []control.Secret, error) {
+	var after account.Account
+	var codes []control.Secret
 	made, hashed := s.newRecoveryCodes(user)
-	err = s.change(ctx, r, user, Consent{Admin: true}, func(acc account.Account, _ time.Time) (account.Account, error) {
+	err := s.change(ctx, r, user, Consent{Admin: true}, func(acc account.Account, _ time.Time) (account.Account, error) {
+		var err error // of this call's own: it may outlast the caller
 		codes = nil
 		if dev.Name, err = free(acc, name, otherwise); err != nil {
 			return acc, err
