@@ -21,7 +21,7 @@ func (on colours) in(colour, word string) string {
 func (on colours) left(n int) string {
 	switch text := codesLeft(n); {
 	case n == 0:
-		return on.bad("none left")
+		return on.bad(text)
 	case n < fewCodes:
 		return on.warn(text)
 	default:

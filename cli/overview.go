@@ -37,7 +37,8 @@ var steps = []struct {
 	{overview.enrolled, "devices", "list your devices; rename or remove one"},
 	{func(o overview) bool { return o.enrolled() && !o.few() }, "recovery-codes", "see how many recovery codes are left, or make new ones"},
 	{func(o overview) bool { return o.enrolled() && !o.root && !o.account.Locked }, "enrol", "add another device"},
-	{func(o overview) bool { return o.enrolled() && !o.root }, "events", "watch for refused logins of yours"},
+	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered > 0 }, "remembered", "list the computers that are asked for no code"},
+	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered == 0 }, "events", "watch for refused logins of yours"},
 	{func(o overview) bool { return o.answers && o.root }, "users", "list everybody who has a second factor"},
 	{func(o overview) bool { return o.root || !o.answers }, "doctor", "look for what is wrong with this host's logins"},
 	{func(o overview) bool { return !o.answers && o.root }, "--offline users", "list everybody who has one, without the daemon"},
@@ -88,22 +89,15 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 	row("user", printable(a.User))
 	if a.Enrolled {
 		row("second factor", "on, with "+printable(strings.Join(names(a), ", ")))
-		codes := codesLeft(a.RecoveryLeft)
-		if a.RecoveryLeft < fewCodes {
-			codes = colour.warn(codes)
-		}
-		row("recovery", codes)
+		row("recovery", colour.left(a.RecoveryLeft))
 	} else {
 		row("second factor", colour.strong("off"))
 	}
 	for _, b := range a.Bypass {
 		row("bypass code", printable(fmt.Sprintf("%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))))
 	}
-	if a.Enrolled {
-		row("recovery", colour.left(a.RecoveryLeft))
-	}
 	if a.Remembered > 0 {
-		row("remembered", fmt.Sprintf("%d computers from which no code is asked", a.Remembered))
+		row("remembered", notAsked(a.Remembered))
 	}
 	if !a.PendingUntil.IsZero() {
 		row("enrolment", "begun; waits for its first code until "+date(a.PendingUntil))
@@ -112,7 +106,7 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 		row("wait", colour.warn("no code is looked at for "+inWords(wait)))
 	}
 	if a.LockedElsewhere && !a.Locked {
-		row("locked", colour.warn("codes are looked at only from where you have logged in before"))
+		row("locked", colour.warn(lockedElsewhere))
 	}
 	if a.Locked {
 		row("locked", colour.bad("no code is looked at any more")+"; root helps: totpctl unlock "+quote(a.User))

@@ -48,7 +48,7 @@ func (c *command) recoveryLeft(ctx context.Context, user string) error {
 			Left int    `json:"recovery_left"`
 		}{a.User, a.RecoveryLeft}))
 	}
-	if _, err := fmt.Fprintf(c.out, "%s: %s\n", printable(a.User), codesLeft(a.RecoveryLeft)); err != nil {
+	if _, err := fmt.Fprintf(c.out, "%s: %s\n", printable(a.User), c.colours().left(a.RecoveryLeft)); err != nil {
 		return failed(verb, user, err)
 	}
 	switch {
@@ -71,7 +71,10 @@ func (c *command) look(ctx context.Context, user string) (a control.Account, err
 
 // codesLeft says how many recovery codes are left.
 func codesLeft(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "none left"
+	case 1:
 		return "1 code left"
 	}
 	return fmt.Sprintf("%d codes left", n)

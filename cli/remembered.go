@@ -29,7 +29,7 @@ for whom polkit allows org.totpd.manage.status. The password that polkit may
 want is asked for at a terminal, unless --no-ask is given.`,
 		Example:           "  totpctl remembered",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.remembered(cmd.Context(), userOf(args))
 		},
@@ -80,7 +80,7 @@ All are forgotten, too, by totpctl disable, by a new device, and when a recovery
 code is used.`,
 		Example:           "  totpctl forget --all",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := control.ForgetRequest{User: userOf(args), All: all, ID: id}
 			switch {

@@ -75,13 +75,13 @@ func (c *command) account(table io.Writer, a control.Account) {
 		row("last used", "%s", date(d.LastUsed))
 	}
 	if a.Enrolled {
-		row("recovery", "%s", codesLeft(a.RecoveryLeft))
+		fmt.Fprintf(table, "recovery:\t%s\n", colour.left(a.RecoveryLeft))
 	}
 	for _, b := range a.Bypass {
 		row("bypass code", "%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))
 	}
 	if a.Remembered > 0 {
-		row("remembered", "%d computers from which no code is asked", a.Remembered)
+		row("remembered", "%s", notAsked(a.Remembered))
 	}
 	if !a.PendingUntil.IsZero() {
 		row("enrolment", "begun; waits for its first code until %s", date(a.PendingUntil))
@@ -92,6 +92,9 @@ func (c *command) account(table io.Writer, a control.Account) {
 	if wait := a.WaitUntil.Sub(now); wait > 0 && !a.Locked {
 		fmt.Fprintf(table, "wait:\t%s\n", colour.warn("no code is looked at for "+inWords(wait)+", until "+date(a.WaitUntil)))
 	}
+	if a.LockedElsewhere && !a.Locked {
+		fmt.Fprintf(table, "locked:\t%s\n", colour.warn(lockedElsewhere))
+	}
 	if a.Locked {
 		fmt.Fprintf(table, "locked:\t%s\n", colour.bad("no code is looked at any more"))
 	}
@@ -99,6 +102,9 @@ func (c *command) account(table io.Writer, a control.Account) {
 		fmt.Fprintf(table, "locked:\t%s\n", colour.warn("codes are looked at only from where the user has logged in before"))
 	}
 }
+
+// lockedElsewhere says what control.Account.LockedElsewhere means.
+const lockedElsewhere = "codes are looked at only from where you have logged in before"
 
 // next says what the state asks for. The user is as named on the command line.
 func (c *command) next(a control.Account, user string) string {
@@ -111,6 +117,14 @@ func (c *command) next(a control.Account, user string) string {
 		return "of the recovery codes, " + codesLeft(a.RecoveryLeft) + "; to have ten others: totpctl recovery-codes new"
 	}
 	return ""
+}
+
+// notAsked says how many computers are remembered.
+func notAsked(n int) string {
+	if n == 1 {
+		return "1 computer, from which no code is asked"
+	}
+	return fmt.Sprintf("%d computers, from which no code is asked", n)
 }
 
 func onOff(on bool) string {

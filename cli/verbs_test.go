@@ -41,7 +41,7 @@ func TestSteps(t *testing.T) {
 	for name, a := range map[string]control.Account{
 		"nothing": {}, "begun": {PendingUntil: soon}, "on": {Enrolled: true}, "waits": {Enrolled: true, WaitUntil: soon},
 		"locked": {Enrolled: true, Locked: true}, "wrong codes before": {Failures: 3},
-		"many codes": {Enrolled: true, RecoveryLeft: 10}, "many codes, locked": {Enrolled: true, RecoveryLeft: 10, Locked: true},
+		"many codes": {Enrolled: true, RecoveryLeft: 10}, "computers": {Enrolled: true, Remembered: 2, RecoveryLeft: 2}, "many codes, locked": {Enrolled: true, RecoveryLeft: 10, Locked: true},
 	} {
 		for _, root := range []bool{false, true} {
 			for _, answers := range []bool{false, true} {

@@ -82,13 +82,6 @@ func (m *memory) Delete(_ context.Context, user string) error {
 	return nil
 }
 
-func (m *memory) Replace(_ context.Context, acc account.Account) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.accounts[acc.User] = acc
-	return nil
-}
-
 // sealed opens what seal returns, for its own user and device alone.
 type sealed struct{}
 
