@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/policy"
@@ -223,7 +224,7 @@ func (d *Dialogue) conclude(dec decision) Step {
 			continue
 		}
 		if frames, err = wire.AppendTell(frames, tell.style, tell.text); err != nil {
-			return d.broken(err)
+			return d.broken("frame", err)
 		}
 	}
 	if dec.result == "" || dec.result == audit.Retry {
@@ -231,23 +232,25 @@ func (d *Dialogue) conclude(dec decision) Step {
 			d.state = dec.next
 		}
 		if frames, err = d.appendQuestion(frames); err != nil {
-			return d.broken(err)
+			return d.broken("frame", err)
 		}
 		return Step{Frames: frames}
 	}
-	d.state = ended
 	outcome, known := outcomes[dec.result]
 	if !known {
-		outcome = wire.Unavailable
+		return d.broken("outcome", fmt.Errorf("unknown result %q", dec.result))
 	}
+	d.state = ended
 	return Step{Frames: wire.AppendVerdict(frames, outcome), Done: true}
 }
 
-// broken ends a dialogue whose prompt or sentence doesn't fit a frame.
-func (d *Dialogue) broken(err error) Step {
+// broken ends a dialogue that can't go on: one whose prompt or sentence doesn't fit a frame.
+func (d *Dialogue) broken(reason string, err error) Step {
 	d.state = ended
-	d.record(d.unavailable("frame", err))
-	return Step{Frames: wire.AppendVerdict(nil, wire.Unavailable), Done: true}
+	dec := d.unavailable(reason, err)
+	d.record(dec)
+	frames, _ := wire.AppendTell(nil, wire.Error, dec.say) // which fits
+	return Step{Frames: wire.AppendVerdict(frames, wire.Unavailable), Done: true}
 }
 
 func (d *Dialogue) record(dec decision) { d.service.log.Record(d.event(dec)) }

@@ -12,9 +12,9 @@ import (
 	"github.com/totpd/totpd/daemon/internal/verify"
 )
 
-// Everything a person sees while logging in, save the prompt of totpd.toml. Those that end a login name the reference, which
-// finds its line in the journal. A wrong code, an unknown user and a caller who may not ask about
-// that user get the same one.
+// Everything a person sees while logging in, save the prompt of totpd.toml. Those that end a login name
+// the reference, which finds its line in the journal. A wrong code, an unknown user and a caller who may
+// not ask about that user get the same one.
 
 // askCombined is asked for in a combined login, before anything has looked at the password.
 const askCombined = "Password and one-time code: "
@@ -75,9 +75,9 @@ const askRecovery = "Recovery code: "
 // sayRecoveryOnly comes before askRecovery.
 func sayRecoveryOnly(out verify.Outcome, now time.Time) string {
 	if !out.Until.IsZero() {
-		return fmt.Sprintf("too many wrong codes: the next is taken in %s. A recovery code is taken now", wait(out.Until.Sub(now)))
+		return fmt.Sprintf("too many wrong codes: the next one is looked at in %s, a recovery code now", wait(out.Until.Sub(now)))
 	}
-	return "codes are locked after too many wrong ones. A recovery code is taken"
+	return "locked after too many wrong codes: type a recovery code, or ask your administrator for help"
 }
 
 func sayRecoveryLeft(left int) string {
@@ -129,12 +129,12 @@ func sayEnrolBy(due policy.Decision, now time.Time) string {
 }
 
 func sayEnrolFirst(reference string) string {
-	return fmt.Sprintf("a code is required and you have no device for it. enrol first: run totpctl enrol on this host, "+
+	return fmt.Sprintf("a code is required and you have no device for it: run totpctl enrol on this host, "+
 		"or ask your administrator for help (reference %s)", reference)
 }
 
 func sayEnrolElsewhere(reference string) string {
-	return fmt.Sprintf("a code is required and you have no device for it. from here you can't enrol: log in from inside "+
+	return fmt.Sprintf("a code is required, and you can't set up a device for it from here: log in from inside "+
 		"your network, or ask your administrator for help (reference %s)", reference)
 }
 
@@ -152,8 +152,8 @@ func askRemember(d time.Duration) string {
 // sayChoices offers to show the new key. The numbers of c stand here and nowhere else.
 func sayChoices(c choices, columns int) string {
 	var b strings.Builder
-	b.WriteString("a second factor is required here, and you have none. install an authenticator app\n" +
-		"on your phone. then type one of these numbers, to add this login to the app:\n")
+	b.WriteString("a second factor is required here, and you have none: install an authenticator app on\n" +
+		"your phone, then type one of these numbers to add this login to the app\n")
 	if c.dark != 0 {
 		fmt.Fprintf(&b, "%d shows a QR code, if the background of this window is dark\n"+
 			"%d shows a QR code, if the background is light\n", c.dark, c.light)
@@ -169,10 +169,10 @@ func sayChoices(c choices, columns int) string {
 func sayKey(o enrol.Offer, code string) string {
 	how := "type this setup key into the app"
 	if code != "" {
-		how = "scan the QR code with the app, or type this setup key"
+		how = "scan the QR code with the app, or type this setup key into it"
 	}
 	// PAM's applications end the text themselves.
-	return strings.TrimSuffix(fmt.Sprintf("%s. then type the code that the app shows\naccount:   %s (%s)\nsetup key: %s\n%s",
+	return strings.TrimSuffix(fmt.Sprintf("%s, then type here the code that it shows\naccount:   %s (%s)\nsetup key: %s\n%s",
 		how, o.Host, o.User, inFours(string(o.Secret)), code), "\n")
 }
 
@@ -184,11 +184,7 @@ func sayFirstCode(c control.Confirmation, e control.Enrolment) string {
 	case control.CodeFormat:
 		return fmt.Sprintf("a code has %d digits: type the one that the app shows", e.Digits)
 	case control.CodeClock:
-		off, side := time.Duration(c.ClockOff)*time.Second, "ahead"
-		if off < 0 {
-			off, side = -off, "behind"
-		}
-		return fmt.Sprintf("your phone's clock is about %d minutes %s: set it to automatic, then type the next code", int(off.Round(time.Minute)/time.Minute), side)
+		return fmt.Sprintf("your phone's clock is %s: set it to automatic, then type the next code", ahead(time.Duration(c.ClockOff)*time.Second))
 	}
 	return fmt.Sprintf("that code is not right: type the one that the app shows for %s (%s)", e.Host, e.User)
 }
@@ -197,7 +193,7 @@ func sayFirstCode(c control.Confirmation, e control.Enrolment) string {
 func sayEnrolled(codes []control.Secret) string {
 	var b strings.Builder
 	b.WriteString("done: from now on a code of the app is asked for\n" +
-		"these recovery codes let you in without the phone, each of them once. keep them on paper:\n")
+		"keep these recovery codes on paper: each lets you in once without the phone\n")
 	for i, code := range codes {
 		b.WriteString("  " + string(code))
 		if i%2 == 1 {

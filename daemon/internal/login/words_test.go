@@ -42,7 +42,7 @@ func text(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// Every sentence in words.go is short, begins in lower case, has no full stop at its end, and names no
+// Every sentence in words.go is one and short, begins in lower case, has no full stop at its end, and names no
 // reference but at its end.
 func TestSentences(t *testing.T) {
 	set, file := parsed(t, "words.go")
@@ -67,6 +67,8 @@ func TestSentences(t *testing.T) {
 			t.Errorf("%v: %d bytes: %q", at, len(s), s)
 		case strings.HasSuffix(strings.TrimSpace(s), "."):
 			t.Errorf("%v: a full stop: %q", at, s)
+		case strings.Contains(s, ". "):
+			t.Errorf("%v: two sentences: %q", at, s)
 		case unicode.IsUpper(first) && !question:
 			t.Errorf("%v: it begins with a capital: %q", at, s)
 		case strings.Contains(s, "reference") && !strings.HasSuffix(s, " (reference %s)"):

@@ -249,8 +249,8 @@ func read(t testing.TB, s Step) shown {
 		}
 		buf = buf[n:]
 	}
-	if turned := got.verdict == wire.Refused || got.verdict == wire.Unavailable; turned && len(got.tells) > 0 &&
-		!atEnd.MatchString(got.tells[len(got.tells)-1]) {
+	if turned := got.verdict == wire.Refused || got.verdict == wire.Unavailable; turned &&
+		(len(got.tells) == 0 || !atEnd.MatchString(got.tells[len(got.tells)-1])) {
 		t.Errorf("turned away without a reference: %q", got.tells)
 	}
 	if got.done != (got.verdict != 0) && len(s.Frames) > 0 {
