@@ -18,8 +18,9 @@ func newStatus(c *command) *cobra.Command {
 		Use:   "status [USER] [OPTIONS]",
 		Short: "Show the state of the second factor",
 		Long: `Show whether the second factor is set up, with which devices, when they were
-added and last used, how many recovery codes are left, which bypass codes there
-are, how many wrong codes came in a row, and whether that makes logins wait.
+added and last used, how many recovery codes are left, which bypass codes are
+good now, how many wrong codes no login has made good, and whether that makes
+logins wait.
 
 Without USER it is your own; that of somebody else is for root to see, and for
 whom polkit allows org.totpd.manage.status. The password that polkit may want is
@@ -87,19 +88,16 @@ func (c *command) account(table io.Writer, a control.Account) {
 		row("enrolment", "begun; waits for its first code until %s", date(a.PendingUntil))
 	}
 	if a.Enrolled || a.Failures > 0 {
-		row("wrong codes", "%d in a row", a.Failures)
+		row("wrong codes", "%d not made good", a.Failures)
 	}
 	if wait := a.WaitUntil.Sub(now); wait > 0 && !a.Locked {
-		fmt.Fprintf(table, "wait:\t%s\n", colour.warn("no code is looked at for "+inWords(wait)+", until "+date(a.WaitUntil)))
+		fmt.Fprintf(table, "wait:\t%s\n", colour.warn("no code is looked at for "+inWords(wait)+", until "+date(a.WaitUntil)+", where there was no login before"))
 	}
-	if a.LockedElsewhere && !a.Locked {
-		fmt.Fprintf(table, "locked:\t%s\n", colour.warn(lockedElsewhere))
-	}
-	if a.Locked {
+	switch {
+	case a.Locked:
 		fmt.Fprintf(table, "locked:\t%s\n", colour.bad("no code is looked at any more"))
-	}
-	if a.LockedElsewhere {
-		fmt.Fprintf(table, "locked:\t%s\n", colour.warn("codes are looked at only from where the user has logged in before"))
+	case a.LockedElsewhere:
+		fmt.Fprintf(table, "locked:\t%s\n", colour.warn(lockedElsewhere))
 	}
 }
 

@@ -87,19 +87,33 @@ func TestSecurityFigures(t *testing.T) {
 	cfg := config.Default()
 	limits := limitsOf(cfg)
 	var waits time.Duration
-	var attempts account.Attempts
-	for now := time.Unix(0, 0); attempts.Failures < limits.Lock; {
-		if v := throttle.Decide(limits, attempts, now); v.Kind == throttle.Wait {
-			waits += v.Until.Sub(now)
-			now = v.Until
-		}
-		attempts = throttle.Failed(limits, attempts, now)
-	}
-	want("all waits until the lock", fmt.Sprintf("= %d,%03d s =", int(waits.Seconds())/1000, int(waits.Seconds())%1000))
 	guess := float64(2*cfg.Code.Skew+1) / math.Pow10(cfg.Code.Digits)
-	odds := func(guesses int) float64 { return 1 - math.Pow(1-guess, float64(guesses)) }
-	want("odds until the lock", fmt.Sprintf("= %.0f in 10,000", 10000*odds(limits.Lock)))
-	want("odds in a year", fmt.Sprintf("= **%.0f %%** in a year", 100*odds((limits.Lock-1)*365)))
+	guesses := func(source string) int {
+		codes := throttle.Codes{Limits: limits, Source: source, Odds: int(math.Round(guess * 1e8)), Usual: int(math.Round(guess * 1e8))}
+		now := time.Unix(0, 0)
+		acc := throttle.Know(account.Account{}, "known", now)
+		waits = 0
+		for {
+			v := codes.Decide(acc, now)
+			switch v.Kind {
+			case throttle.Wait:
+				waits += v.Until.Sub(now)
+				now = v.Until
+			case throttle.Locked:
+				return throttle.Failures(acc)
+			default:
+				acc = codes.Failed(acc, now)
+			}
+		}
+	}
+	odds := func(guesses int) float64 { return 10000 * (1 - math.Pow(1-guess, float64(guesses))) }
+	known := guesses("known")
+	want("guesses until the lock", fmt.Sprintf("| %d, in a row or not", known))
+	want("odds until the lock", fmt.Sprintf("= **%.0f in 10,000**", odds(known)))
+	strangers := guesses("strange")
+	want("a stranger's", fmt.Sprintf("; %d from where the owner has never logged in", strangers))
+	want("a stranger's odds", fmt.Sprintf("| one of %d is right | %.1f in 10,000:", strangers, odds(strangers)))
+	want("all waits until then", fmt.Sprintf("= %d,%03d s =", int(waits.Seconds())/1000, int(waits.Seconds())%1000))
 
 	server := readFile(t, "internal/server/login.go") + readFile(t, "internal/server/control.go")
 	gates := regexp.MustCompile(`newGate\(bounds\{all: (\d+), others: (\d+), each: (\d+)\}\)`).FindAllStringSubmatch(server, -1)

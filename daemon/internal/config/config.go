@@ -71,12 +71,12 @@ type Login struct {
 	Tries  int // answers in one login
 }
 
-// Throttle limits guessing, for each user. In the file, times are whole seconds.
+// Throttle limits guessing, for each user: see package throttle. In the file, times are whole seconds.
 type Throttle struct {
 	Free        int           // failures in a row without a wait
 	FirstWait   time.Duration // after the next one; it doubles with each that follows
 	LongestWait time.Duration
-	Lock        int // failures in a row after which only root can help
+	Lock        int // failures after which only root can help
 }
 
 // Remember limits for how long rules let computers be remembered.

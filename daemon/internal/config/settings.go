@@ -62,8 +62,8 @@ var settings = []setting{
 		func(c *Config) any { return &c.Throttle.FirstWait }, between(1, 3600)},
 	{"throttle", "longest_wait", "seconds",
 		func(c *Config) any { return &c.Throttle.LongestWait }, between(1, 86400)},
-	// NIST SP 800-63B §5.2.2 allows no more than 100 failures in a row.
-	{"throttle", "lock", "failures in a row until only root can help",
+	// NIST SP 800-63B §5.2.2 allows no more than 100 failures in a row. Here they need not be in a row.
+	{"throttle", "lock", "failures until only root can help; half of it where there was no login before",
 		func(c *Config) any { return &c.Throttle.Lock }, between(1, 100)},
 	{"remember", "longest", "days, that a rule may let a computer be remembered",
 		func(c *Config) any { return &c.Remember.Longest }, between(0, remembersMost)},

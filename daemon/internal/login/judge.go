@@ -95,7 +95,7 @@ func (d *Dialogue) wrong(out verify.Outcome, again bool, now time.Time) decision
 		dec.say = sayWrong(out, d.reference)
 	}
 	if out.ClockOff != 0 && dec.detail == "" {
-		dec.detail = "right " + ahead(out.ClockOff)
+		dec.detail = "the device's clock is " + ahead(out.ClockOff)
 	}
 	if out.RecoveryOnly && again {
 		d.recoveryOnly = true

@@ -75,9 +75,9 @@ const askRecovery = "Recovery code: "
 // sayRecoveryOnly comes before askRecovery.
 func sayRecoveryOnly(out verify.Outcome, now time.Time) string {
 	if !out.Until.IsZero() {
-		return fmt.Sprintf("too many wrong codes: the next one is looked at in %s, a recovery code now", wait(out.Until.Sub(now)))
+		return fmt.Sprintf("too many wrong codes: the next one is looked at in %s, a recovery code or one from your helpdesk now", wait(out.Until.Sub(now)))
 	}
-	return "locked after too many wrong codes: type a recovery code, or ask your administrator for help"
+	return "locked after too many wrong codes: type a recovery code, or ask your helpdesk for a code"
 }
 
 func sayRecoveryLeft(left int) string {
