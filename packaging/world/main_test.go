@@ -24,7 +24,7 @@ var (
 )
 
 // settings of the shared daemon: tests fail on purpose more often than a person may.
-const settings = "[throttle]\nfree = 20\n" + rules
+const settings = "[throttle]\nfree = 20\n" + rules + mustEnrol + remembering
 
 func TestMain(m *testing.M) {
 	top, err := FindTop(".")

@@ -149,6 +149,12 @@ func (t *Terminal) Clear() error {
 	return err
 }
 
+// Resize makes the window another size. ReadQR looks at one of the usual size.
+func (t *Terminal) Resize(columns, rows int) error {
+	_, err := t.server.tmux("resize-window", "-t", t.pane(), "-x", strconv.Itoa(columns), "-y", strconv.Itoa(rows))
+	return err
+}
+
 // Close ends the terminal and what runs in it, as closing its window does.
 func (t *Terminal) Close() error {
 	_, err := t.server.tmux("kill-session", "-t", "="+t.name)

@@ -95,7 +95,7 @@ func (d *Dialogue) question(in state) (wire.Style, string) {
 	case asked:
 		return wire.Hidden, d.prompt()
 	case choosing:
-		return wire.Visible, askChoice
+		return d.optional(), askChoice // whoever can't answer is told what to do
 	case confirming:
 		return wire.Visible, askFirstCode
 	case noting:
@@ -106,7 +106,7 @@ func (d *Dialogue) question(in state) (wire.Style, string) {
 	return wire.Hidden, "" // no frame holds it
 }
 
-// optional is the style of a question that the login doesn't hang on. An old module knows none.
+// optional is the style of a question for which no answer is one too. An old module knows none.
 func (d *Dialogue) optional() wire.Style {
 	if d.open.Version > wire.Oldest {
 		return wire.Optional

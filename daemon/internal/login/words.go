@@ -149,7 +149,8 @@ func askRemember(d time.Duration) string {
 	return fmt.Sprintf("remember this computer for %s? y/N: ", inDays(d))
 }
 
-// sayChoices offers to show the new key. The numbers of c stand here and nowhere else.
+// sayChoices offers to show the new key. The numbers of c stand here and nowhere else. The bar is as wide as the
+// QR code, and of its characters: a client without UTF-8 shows something else.
 func sayChoices(c choices, columns int) string {
 	var b strings.Builder
 	b.WriteString("a second factor is required here, and you have none: install an authenticator app on\n" +
@@ -160,7 +161,7 @@ func sayChoices(c choices, columns int) string {
 	}
 	fmt.Fprintf(&b, "%d shows a key to type", c.key)
 	if c.dark != 0 {
-		fmt.Fprintf(&b, ", if the next line doesn't fit into this window\n|%s|", strings.Repeat("-", columns-2))
+		fmt.Fprintf(&b, ", if the next line is no bar that fits into this window\n%s", strings.Repeat("▀", columns))
 	}
 	return b.String()
 }
