@@ -87,7 +87,7 @@ func TestSSHRememberedComputer(t *testing.T) {
 // With a verified key, key and address make out the computer: another key doesn't, nor no key.
 func TestSSHRememberedKey(t *testing.T) {
 	p := newPerson(t, "regina")
-	server := must(here.StartSSHD("sshd-rkey", CodeOnly, "AuthenticationMethods publickey,keyboard-interactive\nExposeAuthInfo yes\n"))(t)
+	server := must(here.StartSSHD("sshd-rkey", CodeOnly, "AuthenticationMethods publickey,keyboard-interactive\n"))(t)
 	key := makeKey(t, "regina")
 	remember(t, server, p, "-i", key)
 	welcomed(t, server, p, "-i", key)
