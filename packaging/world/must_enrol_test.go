@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -11,7 +12,7 @@ import (
 // mustEnrol are the rules of these tests.
 const mustEnrol = `
 [[rule]]
-users = ["ella", "edda", "elmo", "enno", "emmy", "ewa", "ezra"]
+users = ["ella", "edda", "elmo", "enno", "emmy", "ewa", "ezra", "edith"]
 require = "required"
 
 [[rule]]
@@ -195,6 +196,41 @@ func waitForLog(t *testing.T, pattern string) {
 			t.Fatalf("the daemon's log has no %q", pattern)
 		}
 	}
+}
+
+// A daemon that is killed in the middle leaves nothing behind: with the next one, the same login begins anew
+// with another key. One that is killed after the first code leaves the device.
+func TestDaemonIsKilledDuringAnEnrolment(t *testing.T) {
+	w := inWorld(t)
+	restart := func() {
+		t.Helper()
+		if err := daemon.Stop(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		daemon = must(w.StartTotpd(settings))(t)
+	}
+	p := newPlainPerson(t, "edith")
+	s := ssh(t, sshd, "edith")
+	s.answer(passwordPrompt, p.Password)
+	number := s.number("a key to type")
+	restart()
+	s.answer(choicePrompt, number) // the numbers are others now
+	s.answer(choicePrompt, s.number("a key to type"))
+	first := s.setupKey()
+	restart()
+	s.answer(appPrompt, must(first.Code())(t))
+	s.answer(choicePrompt, s.number("a key to type"))
+	p.phone = s.setupKey()
+	if p.phone.secret == first.secret {
+		t.Fatal("a key is used again")
+	}
+	s.answer(appPrompt, p.code(t))
+	s.see(notedPrompt)
+	restart()
+	s.answer(notedPrompt, "")
+	s.answer(codePrompt, p.code(t))
+	s.see(`^welcome, edith$`)
+	s.ends(0)
 }
 
 // From a network that the rule doesn't name, one is told that it is the wrong one.
