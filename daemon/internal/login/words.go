@@ -134,7 +134,7 @@ func sayEnrolFirst(reference string) string {
 }
 
 func sayEnrolElsewhere(reference string) string {
-	return fmt.Sprintf("a code is required, and you can't set up a device for it from here: log in from inside "+
+	return fmt.Sprintf("you have no device for the code, and from here you can't enrol: log in from inside "+
 		"your network, or ask your administrator for help (reference %s)", reference)
 }
 
