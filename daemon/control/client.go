@@ -176,6 +176,15 @@ func (c *Client) Policy(ctx context.Context, r PolicyRequest) (Policy, error) {
 	return ask[Policy](ctx, c, VerbPolicy, r)
 }
 
+// Import takes users over.
+func (c *Client) Import(ctx context.Context, r ImportRequest) (Imported, error) {
+	done, err := ask[Imported](ctx, c, VerbImport, r)
+	if err == nil && len(done.Users) != len(r.Users) {
+		return Imported{}, c.badAnswer("not an outcome for each user")
+	}
+	return done, err
+}
+
 // ask posts one request and returns its answer.
 func ask[Answer any](ctx context.Context, c *Client, verb Verb, request any) (Answer, error) {
 	var none, answer Answer

@@ -41,6 +41,7 @@ const (
 	VerbReset  Verb = "reset"   // ResetRequest -> Account; root, or polkit's org.totpd.manage.reset
 	VerbLog    Verb = "log"     // LogRequest -> Log; own, or root, or polkit's org.totpd.manage.log
 	VerbLogAll Verb = "log-all" // LogRequest without User -> Log of everybody; root, or polkit's org.totpd.manage.log
+	VerbImport Verb = "import"  // ImportRequest -> Imported; root, or polkit's org.totpd.manage.import
 )
 
 // offline are the verbs that need nothing but the store, so that root can use them without a daemon.
@@ -304,6 +305,7 @@ const (
 	ErrLastDevice      ErrorCode = "last_device"      // 409: without it there would be no second factor
 	ErrTooMany         ErrorCode = "too_many"         // 409: no room for one more
 	ErrNoBypass        ErrorCode = "no_bypass"        // 404: none has that ID
+	ErrBadImport       ErrorCode = "bad_import"       // 400: an imported user can't be kept as given; Message says what is wrong
 )
 
 // Error is the body of every answer that is not 200.

@@ -28,6 +28,7 @@ func TestSecretsPrintAsRedacted(t *testing.T) {
 		ExportRequest{Code: secret},
 		Export{Devices: []ExportedDevice{{URI: secret}}},
 		[]Secret{secret},
+		ImportRequest{Users: []ImportUser{{Devices: []ImportDevice{{Secret: secret}}, Recovery: []Secret{secret}}}},
 		map[string]Secret{"a": secret},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c"} {

@@ -57,6 +57,7 @@ type report struct {
 	service *Service
 	event   audit.Event
 	verb    string
+	silent  bool // it is only asked what would be: no line
 }
 
 func (s *Service) report(ctx context.Context, kind audit.Kind, verb, user string) *report {
@@ -94,11 +95,16 @@ func (r *report) refuse(err error) *control.Error {
 	if why.code == control.ErrUnavailable {
 		r.event.Result = audit.Unavailable
 	}
-	r.service.log.Record(r.event)
-	return &control.Error{
+	told := &control.Error{
 		Code:       why.code,
 		Message:    fmt.Sprintf("%s %s: %s", r.verb, r.event.User, why.message),
 		RetryAfter: why.retryAfter,
 		Reference:  r.event.Reference,
 	}
+	if r.silent && why.code != control.ErrUnavailable {
+		told.Reference = ""
+		return told
+	}
+	r.service.log.Record(r.event)
+	return told
 }

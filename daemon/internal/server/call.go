@@ -192,6 +192,7 @@ func (c *call) record(result audit.Result, reason, detail string, e *control.Err
 // kinds are the events that the verbs are part of. The others change nothing.
 var kinds = map[control.Verb]audit.Kind{
 	control.VerbEnrol: audit.Enrol, control.VerbConfirm: audit.Enrol, control.VerbSet: audit.Enrol,
+	control.VerbImport:  audit.Enrol,
 	control.VerbDisable: audit.Disable,
 	control.VerbRename:  audit.Devices, control.VerbRemove: audit.Devices, control.VerbRecoveryCodes: audit.Recovery,
 	control.VerbBypass: audit.Bypass, control.VerbRevoke: audit.Bypass, control.VerbExport: audit.Export,

@@ -38,6 +38,7 @@ type Enrolment interface {
 	Set(ctx context.Context, user, uri, name string, withCodes bool) (control.Confirmation, error)
 	Disable(ctx context.Context, user string) error
 	DisableWithCode(ctx context.Context, user, code string) error
+	Import(ctx context.Context, from control.ImportUser, replace, dry bool) error
 	Status(ctx context.Context, user string) (control.Account, error)
 	Describe(account.Account) control.Account
 	Remembered(ctx context.Context, user string) (control.Remembered, error)
@@ -198,6 +199,7 @@ func answer(w http.ResponseWriter, result any) {
 var statuses = map[control.ErrorCode]int{
 	control.ErrBadRequest:      http.StatusBadRequest,
 	control.ErrBadURI:          http.StatusBadRequest,
+	control.ErrBadImport:       http.StatusBadRequest,
 	control.ErrNotAllowed:      http.StatusForbidden,
 	control.ErrAuthenticate:    http.StatusForbidden,
 	control.ErrWrongPassword:   http.StatusForbidden,

@@ -67,6 +67,7 @@ var verbs = map[control.Verb]verb{
 	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", func(r control.ResetRequest) string { return r.User }, (*call).reset),
 	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", func(r control.LogRequest) string { return r.User }, (*call).logOf),
 	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", nil, (*call).logAll),
+	control.VerbImport: legal(adminOnly, "org.totpd.manage.import", nil, (*call).takeOver),
 }
 
 // legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a
@@ -221,7 +222,9 @@ func (c *call) find(ctx context.Context, asked string) {
 // notFound tells an admin why there is no account.
 func (c *call) notFound() error {
 	if errors.Is(c.unfound, login.ErrUnknownUser) {
-		return c.refuse(control.ErrUnknownUser, fmt.Sprintf("no user %.64q on this host", c.user))
+		return c.refuse(control.ErrUnknownUser, noSuchUser(c.user))
 	}
 	return c.unavailable("name_service", c.unfound)
 }
+
+func noSuchUser(name string) string { return fmt.Sprintf("no user %.64q on this host", name) }

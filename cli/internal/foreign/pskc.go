@@ -1,0 +1,313 @@
+package foreign
+
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+// PSKCMax is the longest container that is read, in bytes.
+const PSKCMax = 32 << 20
+
+// pskcSpace is the namespace of RFC 6030 §3.
+const pskcSpace = "urn:ietf:params:xml:ns:keyprov:pskc"
+
+// keyPackage is an element KeyPackage (RFC 6030 §4.1 to §4.4), as far as totpd can make use of it.
+type keyPackage struct {
+	Device struct {
+		Serial string `xml:"SerialNo"`
+		User   string `xml:"UserId"`
+		Start  string `xml:"StartDate"`
+		Expiry string `xml:"ExpiryDate"`
+	} `xml:"DeviceInfo"`
+	Keys []pskcKey `xml:"Key"`
+}
+
+type pskcKey struct {
+	ID         string `xml:"Id,attr"`
+	Algorithm  string `xml:"Algorithm,attr"`
+	Name       string `xml:"FriendlyName"`
+	User       string `xml:"UserId"`
+	Reference  string `xml:"KeyReference"`
+	Parameters struct {
+		Suite    string `xml:"Suite"`
+		Response *struct {
+			Encoding    string `xml:"Encoding,attr"`
+			Length      int    `xml:"Length,attr"`
+			CheckDigits string `xml:"CheckDigits,attr"`
+		} `xml:"ResponseFormat"`
+	} `xml:"AlgorithmParameters"`
+	Data struct {
+		Secret   *pskcValue `xml:"Secret"`
+		Counter  *pskcValue `xml:"Counter"`
+		Interval *pskcValue `xml:"TimeInterval"`
+		Drift    *pskcValue `xml:"TimeDrift"`
+	} `xml:"Data"`
+	Policy struct {
+		Start  string   `xml:"StartDate"`
+		Expiry string   `xml:"ExpiryDate"`
+		Usage  []string `xml:"KeyUsage"`
+		PIN    *struct {
+			Mode string `xml:"PINUsageMode,attr"`
+		} `xml:"PINPolicy"`
+	} `xml:"Policy"`
+}
+
+// pskcValue is a value in the clear, or an encrypted one with its MAC (RFC 6030 §4.2 and §6).
+type pskcValue struct {
+	Plain     *string         `xml:"PlainValue"`
+	Encrypted *encryptedValue `xml:"EncryptedValue"`
+	MAC       string          `xml:"ValueMAC"`
+}
+
+// PSKC reads a container of RFC 6030 with the keys of HOTP and TOTP devices, at the time now. A container
+// that is encrypted needs the key that was agreed on, or the password. users says whose a device is by its
+// serial number; one that isn't in it is its UserId's. Its error is about the container as a whole.
+func PSKC(place string, container io.Reader, unlock Unlock, users map[string]string, now time.Time) ([]Found, error) {
+	d := xml.NewDecoder(container)
+	var open *opener
+	var all []Found
+	inside := false
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, badXML(d)
+		}
+		element, ok := t.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		line, _ := d.InputPos()
+		at := fmt.Sprintf("%s:%d", place, line)
+		switch name := element.Name.Local; {
+		case !inside && name == "KeyContainer" && element.Name.Space == pskcSpace:
+			inside, open = true, newOpener(unlock)
+		case !inside:
+			return nil, errors.New("no PSKC container: its first element is not KeyContainer of " + pskcSpace)
+		case name == "EncryptionKey":
+			err = open.readKey(d, &element)
+		case name == "MACMethod":
+			err = open.readMAC(d, &element)
+		case name == "KeyPackage":
+			var p keyPackage
+			if d.DecodeElement(&p, &element) != nil { // its error may quote a secret
+				return nil, badXML(d)
+			}
+			all = append(all, p.found(at, open, users, now)...)
+		default:
+			err = d.Skip()
+		}
+		var syntax *xml.SyntaxError
+		switch {
+		case errors.As(err, &syntax):
+			return nil, badXML(d)
+		case err != nil:
+			return nil, err
+		}
+	}
+	if !inside {
+		return nil, errors.New("no PSKC container: it is empty")
+	}
+	return Merge(all), nil
+}
+
+// badXML says where the container can't be read, and quotes nothing of it.
+func badXML(d *xml.Decoder) error {
+	line, _ := d.InputPos()
+	return fmt.Errorf("line %d: not well-formed, or not what RFC 6030 has there", line)
+}
+
+// found returns what the keys of a package are.
+func (p keyPackage) found(at string, open *opener, users map[string]string, now time.Time) []Found {
+	var all []Found
+	for _, k := range p.Keys {
+		f := Found{Places: []string{at}}
+		f.User = firstOf(users[p.Device.Serial], users[k.ID], userOf(k.User), userOf(p.Device.User))
+		if p.Device.Start != "" && k.Policy.Start == "" {
+			k.Policy.Start = p.Device.Start
+		}
+		if p.Device.Expiry != "" && k.Policy.Expiry == "" {
+			k.Policy.Expiry = p.Device.Expiry
+		}
+		name := firstOf(strings.TrimSpace(k.Name), strings.TrimSpace(p.Device.Serial), k.ID)
+		d, err := k.device(deviceName(name, token), open, now)
+		switch {
+		case err != nil:
+			f.refuse("%v", err)
+		case f.User == "":
+			f.refuse("it doesn't say whose it is: give --assign a file with a line for its serial number")
+		}
+		if err == nil {
+			f.Devices = []control.ImportDevice{d}
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// device makes the device of a key, or says why it can't be one.
+func (k pskcKey) device(name string, open *opener, now time.Time) (d control.ImportDevice, err error) {
+	kind := strings.ToLower(k.Algorithm[strings.LastIndexAny(k.Algorithm, ":#")+1:])
+	if kind != "hotp" && kind != "totp" {
+		return d, errors.New("its algorithm is neither hotp nor totp")
+	}
+	if err := k.usable(now); err != nil {
+		return d, err
+	}
+	if k.Data.Secret == nil {
+		if k.Reference != "" {
+			return d, errors.New("it only refers to a key that is kept elsewhere")
+		}
+		return d, errors.New("it has no secret")
+	}
+	secret, err := open.value(k.Data.Secret, true)
+	if err != nil {
+		return d, fmt.Errorf("secret: %w", err)
+	}
+	if why := sized(secret); why != "" {
+		return d, errors.New(why)
+	}
+	made := newDevice(name, secret)
+	if r := k.Parameters.Response; r != nil {
+		if r.Encoding != "" && r.Encoding != "DECIMAL" || r.CheckDigits == "true" || r.CheckDigits == "1" || r.Length != 6 && r.Length != 8 {
+			return d, errors.New("its codes are not 6 or 8 digits without a check digit")
+		}
+		made.Digits = r.Length
+	}
+	if suite := strings.TrimSpace(k.Parameters.Suite); suite != "" {
+		if made.Algorithm, err = algorithm(suite); err != nil {
+			return d, err
+		}
+	}
+	counter, err := open.integer(k.Data.Counter, 0)
+	if err != nil || counter < 0 || counter > counterMax {
+		return d, errors.New("its counter can't be read, or is no number that a counter can have")
+	}
+	if kind == "hotp" {
+		eventBased(&made, counter)
+		return made, nil
+	}
+	interval, err := open.integer(k.Data.Interval, 30)
+	if err != nil || interval != 30 && interval != 60 {
+		return d, errors.New("its period can't be read, or is neither 30 nor 60 s")
+	}
+	drift, err := open.integer(k.Data.Drift, 0)
+	if err != nil || drift != int64(int32(drift)) {
+		return d, errors.New("its drift can't be read, or is out of bounds")
+	}
+	made.Period, made.Drift = int(interval), int(drift)
+	return made, nil
+}
+
+// usable says what in the policy of a key forbids its use, or can't be kept up.
+func (k pskcKey) usable(now time.Time) error {
+	for _, limit := range []struct {
+		text string
+		bad  func(time.Time) bool
+		why  string
+	}{
+		{k.Policy.Start, now.Before, "it is not valid yet"},
+		{k.Policy.Expiry, func(t time.Time) bool { return !now.Before(t) }, "it has expired"},
+	} {
+		if strings.TrimSpace(limit.text) == "" {
+			continue
+		}
+		t, err := xmlTime(limit.text)
+		if err != nil {
+			return errors.New("a date of its validity can't be read")
+		}
+		if limit.bad(t) {
+			return errors.New(limit.why)
+		}
+	}
+	if len(k.Policy.Usage) > 0 {
+		otp := false
+		for _, u := range k.Policy.Usage {
+			otp = otp || strings.TrimSpace(u) == "OTP"
+		}
+		if !otp {
+			return errors.New("its policy is for another use than one-time passwords")
+		}
+	}
+	// Local: the device asks for it itself.
+	if p := k.Policy.PIN; p != nil && p.Mode != "" && p.Mode != "Local" {
+		return errors.New("its policy wants a PIN with the code, and totpd has none")
+	}
+	return nil
+}
+
+// xmlTime reads a date of XML Schema, which may lack a time zone: then it is UTC.
+func xmlTime(text string) (time.Time, error) {
+	text = strings.TrimSpace(text)
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04:05", text)
+	}
+	return t, err
+}
+
+// userOf returns the name in a UserId: what stands for UID in a distinguished name (RFC 4514), else all.
+func userOf(id string) string {
+	id = strings.TrimSpace(id)
+	if !strings.Contains(id, "=") {
+		return id
+	}
+	for part := range strings.SplitSeq(id, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "uid") {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func firstOf(all ...string) string {
+	for _, s := range all {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// base64Text decodes what an element holds, with white space anywhere.
+func base64Text(text string) ([]byte, error) {
+	data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, errors.New("not base64")
+	}
+	return data, nil
+}
+
+// integer reads a value that is a number, otherwise where there is none. In the clear it is decimal;
+// encrypted it is decimal or, as some write it, big-endian.
+func (o *opener) integer(v *pskcValue, otherwise int64) (int64, error) {
+	if v == nil {
+		return otherwise, nil
+	}
+	data, err := o.value(v, false)
+	if err != nil {
+		return 0, err
+	}
+	if n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil {
+		return n, nil
+	}
+	if v.Plain != nil || len(data) == 0 || len(data) > 8 {
+		return 0, errors.New("not a number")
+	}
+	var n uint64
+	for _, b := range data {
+		n = n<<8 | uint64(b)
+	}
+	return int64(n), nil
+}
