@@ -19,20 +19,16 @@ import (
 // Unlock is what opens an encrypted container: a key that was agreed on, a password, or neither. It prints
 // as redacted.
 type Unlock struct {
-	// Behind a pointer, since fmt prints the fields of a struct that has an Unlock in a field of its own
-	// without asking Format.
-	with *unlocking
-}
-
-type unlocking struct {
-	key, password []byte
+	// A function, since fmt prints the fields of a struct that has an Unlock in a field of its own without
+	// asking Format.
+	with func() (key, password []byte)
 }
 
 // WithKey opens with a key of 128, 192 or 256 bits.
-func WithKey(key []byte) Unlock { return Unlock{&unlocking{key: key}} }
+func WithKey(key []byte) Unlock { return Unlock{func() (k, p []byte) { return key, nil }} }
 
 // WithPassword opens with a password.
-func WithPassword(password []byte) Unlock { return Unlock{&unlocking{password: password}} }
+func WithPassword(password []byte) Unlock { return Unlock{func() (k, p []byte) { return nil, password }} }
 
 // Format keeps every verb of fmt from showing it.
 func (Unlock) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
@@ -88,7 +84,8 @@ func newOpener(u Unlock) *opener {
 	if u.with == nil {
 		return &opener{why: errors.New("it is encrypted: --key-file or --password-file opens it")}
 	}
-	o := &opener{key: u.with.key, password: u.with.password}
+	o := new(opener)
+	o.key, o.password = u.with()
 	if o.key == nil {
 		o.why = errors.New("it is encrypted with a key, not with a password: --key-file opens it")
 	}
