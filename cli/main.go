@@ -41,6 +41,9 @@ func main() { os.Exit(run(time.Now)) }
 
 // run is main with the clock it reads, and the exit status as its value.
 func run(now func() time.Time) int {
+	if len(os.Args) == 3 && os.Args[1] == readVerb {
+		return readOwn(os.Args[2])
+	}
 	ctx, stop := signal.NotifyContext(context.Background(),
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the command at once

@@ -126,6 +126,8 @@ func (f *failure) remedy(e *control.Error) string {
 		return "totpctl help " + f.verb
 	case control.ErrBadURI:
 		return "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32; an event-based one, like otpauth://hotp/HOST:USER?secret=KEY&counter=0"
+	case control.ErrBadImport:
+		return "totpctl help import"
 	case control.ErrUnknownUser:
 		return "getent passwd " + quote(f.user)
 	case control.ErrUnavailable:

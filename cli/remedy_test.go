@@ -24,6 +24,7 @@ var remedies = []struct {
 	{control.ErrBadRequest, "status", "", "totpctl help status"},
 	{control.ErrBadRequest, "disable", "alice", "your own, with password and code: totpctl disable"},
 	{control.ErrBadURI, "enrol", "alice", "it looks like otpauth://totp/HOST:USER?secret=KEY&issuer=HOST, the key in base32; an event-based one, like otpauth://hotp/HOST:USER?secret=KEY&counter=0"},
+	{control.ErrBadImport, "import", "oath", "totpctl help import"},
 	{control.ErrNotAllowed, "users", "", "as root: totpctl users"},
 	{control.ErrNotAllowed, "status", "alice", "as root: totpctl status alice"},
 	{control.ErrNotAllowed, "disable", "alice", "your own: totpctl disable; another's, as root: totpctl disable alice"},

@@ -27,6 +27,7 @@ var groups = []struct {
 		newPolicy,
 		newBypass,
 		newExport,
+		newImport,
 	}},
 	{"host", "This host", []func(*command) *cobra.Command{
 		newSetup,

@@ -1,7 +1,7 @@
 package control
 
 // ImportMax is how many users one ImportRequest names at the most.
-const ImportMax = 100
+const ImportMax = 50
 
 // ImportRequest takes users over from another program, each as a whole or not at all. One that fails keeps
 // none of the others out.

@@ -53,7 +53,7 @@ func (f *Found) note(format string, args ...any) {
 }
 
 // Merge makes one of those that are of the same user, in order of appearance: the devices together, and
-// refused as soon as one of them is. Devices of one name are numbered.
+// refused as soon as one of them is, or when there is no device at all. Devices of one name are numbered.
 func Merge(all []Found) []Found {
 	var merged []Found
 	at := map[string]int{}
@@ -74,6 +74,9 @@ func Merge(all []Found) []Found {
 		}
 	}
 	for i := range merged {
+		if m := &merged[i]; len(m.Devices) == 0 && len(m.Refused) == 0 {
+			m.refuse("there is no device")
+		}
 		merged[i].number()
 	}
 	return merged

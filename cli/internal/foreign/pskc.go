@@ -139,6 +139,11 @@ func (p keyPackage) found(at string, open *opener, users map[string]string, now 
 		if p.Device.Expiry != "" && k.Policy.Expiry == "" {
 			k.Policy.Expiry = p.Device.Expiry
 		}
+		if k.kind() == "pin" { // which the device itself asks for
+			f.note("the PIN of a device is not taken over")
+			all = append(all, f)
+			continue
+		}
 		name := firstOf(strings.TrimSpace(k.Name), strings.TrimSpace(p.Device.Serial), k.ID)
 		d, err := k.device(deviceName(name, token), open, now)
 		switch {
@@ -155,9 +160,14 @@ func (p keyPackage) found(at string, open *opener, users map[string]string, now 
 	return all
 }
 
+// kind is what the key is for: the end of its algorithm's URI.
+func (k pskcKey) kind() string {
+	return strings.ToLower(k.Algorithm[strings.LastIndexAny(k.Algorithm, ":#")+1:])
+}
+
 // device makes the device of a key, or says why it can't be one.
 func (k pskcKey) device(name string, open *opener, now time.Time) (d control.ImportDevice, err error) {
-	kind := strings.ToLower(k.Algorithm[strings.LastIndexAny(k.Algorithm, ":#")+1:])
+	kind := k.kind()
 	if kind != "hotp" && kind != "totp" {
 		return d, errors.New("its algorithm is neither hotp nor totp")
 	}

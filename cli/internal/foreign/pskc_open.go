@@ -28,7 +28,9 @@ type Unlock struct {
 func WithKey(key []byte) Unlock { return Unlock{func() (k, p []byte) { return key, nil }} }
 
 // WithPassword opens with a password.
-func WithPassword(password []byte) Unlock { return Unlock{func() (k, p []byte) { return nil, password }} }
+func WithPassword(password []byte) Unlock {
+	return Unlock{func() (k, p []byte) { return nil, password }}
+}
 
 // Format keeps every verb of fmt from showing it.
 func (Unlock) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
