@@ -150,6 +150,7 @@ func TestStories(t *testing.T) {
 			"bus":      cmdBus,
 			"polkit":   cmdPolkit,
 			"sql":      cmdSQL,
+			"sqlin":    cmdSQLIn,
 			"person":   cmdPerson,
 			"robot":    cmdRobot,
 			"scan":     cmdScan,
@@ -366,10 +367,15 @@ func cmdWaitfor(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdSQL is: sql STATEMENT. It is run on the store of a daemon that was stopped.
 func cmdSQL(ts *testscript.TestScript, neg bool, args []string) {
-	db, err := sql.Open("sqlite3", ts.MkAbs("totpd.db"))
+	cmdSQLIn(ts, neg, append([]string{"totpd.db"}, args...))
+}
+
+// cmdSQLIn is: sqlin FILE STATEMENT.
+func cmdSQLIn(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer db.Close()
-	_, err = db.Exec(args[0])
+	_, err = db.Exec(args[1])
 	ts.Check(err)
 }
 

@@ -46,12 +46,12 @@ func (c *command) unlock(ctx context.Context, user string) error {
 		c.say("Nothing was counted against %s.", printable(u.User))
 		return nil
 	}
-	c.say("Done: %s may log in again at once (%s forgotten).", printable(u.User), counted(u.Failures, u.Passwords))
+	c.say("Done: %s may log in again at once (%s forgotten).", printable(u.User), forgotten(u.Failures, u.Passwords))
 	return nil
 }
 
 // counted says how many wrong codes and passwords there were.
-func counted(codes, passwords int) string {
+func forgotten(codes, passwords int) string {
 	switch {
 	case passwords == 0:
 		return plural(codes, "wrong code")

@@ -32,6 +32,8 @@ var groups = []struct {
 	{"host", "This host", []func(*command) *cobra.Command{
 		newSetup,
 		newDoctor,
+		newBackup,
+		newRestore,
 		newVersion,
 		newCompletion,
 	}},

@@ -26,9 +26,10 @@ var version = ""
 
 // options are the command line.
 type options struct {
-	config                  string // empty: config.DefaultFile, which may be missing
-	expect                  string // a table to test the rules against
-	check, offline, version bool
+	config                           string // empty: config.DefaultFile, which may be missing
+	expect                           string // a table to test the rules against
+	backup                           string // empty, backupAccounts or backupAll
+	check, offline, restore, version bool
 }
 
 func main() {
@@ -52,8 +53,13 @@ func main() {
 }
 
 func run(o options) error {
-	if o.offline {
+	switch {
+	case o.offline:
 		return offline(o.config, newLog())
+	case o.backup != "":
+		return backup(o.config, o.backup, newLog())
+	case o.restore:
+		return restore(o.config, newLog())
 	}
 	cfg, err := config.Load(o.config)
 	switch {
@@ -75,9 +81,11 @@ func parse(args []string, errout io.Writer) (options, error) {
 	f.BoolVar(&o.check, "check", false, "explain the effective settings and exit; status 1 when they are broken")
 	f.StringVar(&o.expect, "expect", "", "with -check: test the rules against the table in `FILE`; status 1 when they differ")
 	f.BoolVar(&o.offline, "offline", false, "serve root at the other end of standard input from the store, without a daemon")
+	f.StringVar(&o.backup, "backup", "", "write `WHAT`, accounts or all, to the file that is standard input")
+	f.BoolVar(&o.restore, "restore", false, "put the accounts back from the file that is standard input; no daemon may run")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	f.Usage = func() {
-		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check [-expect FILE] | -offline]")
+		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check [-expect FILE] | -offline | -backup WHAT | -restore]")
 		f.PrintDefaults()
 		fmt.Fprintln(errout, "example: totpd -config /etc/totpd/totpd.toml -check")
 	}
@@ -90,14 +98,27 @@ func parse(args []string, errout io.Writer) (options, error) {
 		wrong = fmt.Sprintf("unexpected argument %q", f.Arg(0))
 	case o.expect != "" && !o.check:
 		wrong = "-expect goes with -check"
-	case o.check && o.offline:
-		wrong = "-check and -offline don't go together"
+	case o.backup != "" && o.backup != backupAccounts && o.backup != backupAll:
+		wrong = "-backup is of accounts, or of all"
+	case o.alone() > 1:
+		wrong = "-check, -offline, -backup and -restore don't go together"
 	default:
 		return o, nil
 	}
 	fmt.Fprintf(errout, "totpd: %s\n", wrong)
 	f.Usage()
 	return options{}, errors.New(wrong)
+}
+
+// alone counts the options that each ask for something else.
+func (o options) alone() int {
+	n := 0
+	for _, asked := range []bool{o.check, o.offline, o.backup != "", o.restore} {
+		if asked {
+			n++
+		}
+	}
+	return n
 }
 
 // serve runs the daemon until a signal ends it.

@@ -30,6 +30,20 @@ func offline(file string, l *log.Logger) error {
 	}
 	defer conn.Close()
 	os.Stdin.Close() // conn is a duplicate
+	cfg, err := besideDaemon(file, l)
+	if err != nil {
+		return err
+	}
+	st, err := store.OpenBeside(cfg.Store.Path)
+	if err != nil {
+		return err
+	}
+	err = offlineControl(st, cfg, l).ServeOffline(conn)
+	return errors.Join(err, st.Close())
+}
+
+// besideDaemon returns what is readable of the settings, and makes this process the owner's of the store.
+func besideDaemon(file string, l *log.Logger) (config.Config, error) {
 	cfg, err := config.Salvage(file)
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
@@ -38,14 +52,9 @@ func offline(file string, l *log.Logger) error {
 		l.Printf("going on with the accounts in %s", cfg.Store.Path)
 	}
 	if err := becomeOwner(filepath.Dir(cfg.Store.Path)); err != nil {
-		return fmt.Errorf("open store %s: %w", cfg.Store.Path, err)
+		return cfg, fmt.Errorf("open store %s: %w", cfg.Store.Path, err)
 	}
-	st, err := store.OpenBeside(cfg.Store.Path)
-	if err != nil {
-		return err
-	}
-	err = offlineControl(st, cfg, l).ServeOffline(conn)
-	return errors.Join(err, st.Close())
+	return cfg, nil
 }
 
 // becomeOwner gives root's rights up for those of the owner of the store's directory, before anything

@@ -35,6 +35,7 @@ const (
 	Forget    Kind = "forget"    // remembered computers forgotten
 	Unlock    Kind = "unlock"    // failures forgotten
 	Reset     Kind = "reset"     // everything taken away, for the next login to enrol
+	Backup    Kind = "backup"    // all accounts copied to a backup, or put back from one
 )
 
 // Result is the decision.

@@ -29,6 +29,7 @@ var messageIDs = map[Kind]string{
 	Forget:    "5c1f0a9be3d24c6f8a7db2417e60c935",
 	Unlock:    "e44c44f7a9c3ae918545257b5b09bdbd",
 	Reset:     "1dec5ea1242133b8079b853211aa2f6d",
+	Backup:    "92ccdea11f8a1c3bc66ca66df77b571c",
 }
 
 // field is one part of an event under its name on a line and in the journal.

@@ -59,7 +59,6 @@ func TestImport(t *testing.T) {
 		}
 	}
 	// The code that was used there, and the one of a step later.
-	open := func(d account.Device) ([]byte, error) { return w.key.Open("alice", d.ID, d.Sealed) }
 	for _, c := range []struct {
 		at   time.Time
 		want verify.Kind
@@ -68,9 +67,17 @@ func TestImport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, out := verify.Answer(acc, code, open, 1, w.cfg.Limits, verify.Login{}, noon); out.Kind != c.want {
+		if _, out := w.judge("alice").Answer(acc, code, verify.Login{}, noon); out.Kind != c.want {
 			t.Errorf("the code of %v: %+v", c.at, out)
 		}
+	}
+	// A scratch code, once.
+	acc, out := w.judge("alice").Answer(acc, "1234 5678", verify.Login{}, noon)
+	if out.Kind != verify.Accepted || out.Way != verify.RecoveryCode || out.Left != 1 {
+		t.Errorf("%+v", out)
+	}
+	if _, out := w.judge("alice").Answer(acc, "12345678", verify.Login{}, noon); out.Kind == verify.Accepted {
+		t.Errorf("again: %+v", out)
 	}
 }
 

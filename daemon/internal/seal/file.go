@@ -61,9 +61,13 @@ func load(path string) (*Key, error) {
 		return nil, cause(err)
 	}
 	defer clear(content)
+	return parse(bytes.TrimSuffix(content, []byte("\n")))
+}
+
+// parse reads the digits of a key.
+func parse(digits []byte) (*Key, error) {
 	master := make([]byte, keySize)
 	defer clear(master)
-	digits := bytes.TrimSuffix(content, []byte("\n"))
 	if len(digits) != 2*keySize {
 		return nil, fmt.Errorf("not a key: it must be one line of %d hexadecimal digits; restore it from a backup", 2*keySize)
 	}
@@ -105,14 +109,17 @@ func LoadOrCreate(path string, mayCreate bool) (*Key, error) {
 	if !mayCreate {
 		return nil, fmt.Errorf("%w, and the store is sealed with a key: restore the key from a backup", err)
 	}
-	if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	master := make([]byte, keySize)
+	defer clear(master)
+	rand.Read(master) // never fails
+	if err := create(path, master); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make key %s: %w", path, cause(err))
 	}
 	return Load(path)
 }
 
-// create writes a new key to a file that comes into being whole. It never overwrites one.
-func create(path string) error {
+// create writes a key to a new file that comes into being whole. It never overwrites one.
+func create(path string, master []byte) error {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,11 +137,8 @@ func create(path string) error {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	master := make([]byte, keySize)
-	rand.Read(master) // never fails
 	line := append(hex.AppendEncode(nil, master), '\n')
 	defer clear(line)
-	defer clear(master)
 	if _, err := f.Write(line); err != nil {
 		return err
 	}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/daemon/control"
+)
+
+func newBackup(c *command) *cobra.Command {
+	var withKey bool
+	cmd := &cobra.Command{
+		Use:   "backup FILE [OPTIONS]",
+		Short: "Copy all accounts to a file",
+		Long: `Copy all accounts, as they are at this moment, to a new FILE (mode 0600, never
+overwritten), while the daemon runs or not. For root.
+
+Secrets are sealed in it: without the daemon's key they are of no use, to a
+thief and to you. The key is in a file of its own; keep a copy of it in another
+place than the backup, or have it put in with --with-key and keep the backup as
+you would keep the secrets. To put it back: totpctl restore.`,
+		Example:           "  totpctl backup totpd.backup",
+		Args:              oneFile,
+		ValidArgsFunction: completeFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return asFailure("backup", c.backup(cmd.Context(), args[0], withKey))
+		},
+	}
+	cmd.Flags().BoolVar(&withKey, "with-key", false, "put the key in, too")
+	return c.withJSON(cmd)
+}
+
+func newRestore(c *command) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "restore FILE [OPTIONS]",
+		Short: "Put all accounts back as they were in a backup",
+		Long: `Put all accounts back as they are in FILE, which totpctl backup has made. For
+root, while the daemon is stopped: systemctl stop totpd.socket totpd.service.
+
+The backup is looked at first, and nothing is changed by one that is damaged or
+sealed with a key that is neither here nor in it. The present accounts are kept
+in a file beside, which is named in the end.
+
+What was set up, taken away or locked since the backup is as it was before.
+Codes that may have been used since are not accepted again, with these
+exceptions: recovery codes, and those of event-based tokens; see totpd(8). You
+are asked whether to go on, unless --yes is given.`,
+		Example:           "  totpctl restore totpd.backup --yes",
+		Args:              oneFile,
+		ValidArgsFunction: completeFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes && !c.in.terminal {
+				return &misuse{"restore: nobody can be asked, standard input is no terminal",
+					"to do it without asking: totpctl restore " + quote(args[0]) + " --yes"}
+			}
+			return asFailure("restore", c.restore(cmd.Context(), args[0], yes))
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
+	return c.withJSON(cmd)
+}
+
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return fmt.Errorf("one file is to be named, not %d", len(args))
+	}
+	return nil
+}
+
+func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// backup leaves a whole file, or none.
+func (c *command) backup(ctx context.Context, path string, withKey bool) (err error) {
+	if err := forRoot("backup", path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return inFile(path, err, "name a file that doesn't exist yet")
+	}
+	defer func() {
+		f.Close()
+		if err != nil {
+			os.Remove(path)
+		}
+	}()
+	what := "accounts"
+	if withKey {
+		what = "all"
+	}
+	var report control.BackupReport
+	if err := c.helper(ctx, f, &report, "-backup", what); err != nil {
+		return err
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		dir.Sync()
+		dir.Close()
+	}
+	if c.json {
+		return c.printJSON(report)
+	}
+	c.say("Done: %s in %s.", counted(report.Accounts, "account"), printable(path))
+	if report.WithKey {
+		c.say("The key is in it: whoever reads the file has all the secrets.")
+	} else {
+		c.say("It is of no use without the key, %s: keep a copy of that in another place.", printable(report.KeyFile))
+	}
+	return nil
+}
+
+func (c *command) restore(ctx context.Context, path string, yes bool) error {
+	if err := forRoot("restore", path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return inFile(path, err, "name a file that totpctl backup has made")
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return inFile(path, errors.Join(err, errors.New("not a file")), "name a file that totpctl backup has made")
+	}
+	if !yes {
+		answer, err := c.in.line(ctx, "This puts all accounts back as they are in "+printable(path)+"; the present ones are kept beside. Go on? [y/N] ")
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			return errors.New("not confirmed: nothing was changed")
+		}
+	}
+	var report control.RestoreReport
+	if err := c.helper(ctx, f, &report, "-restore"); err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(report)
+	}
+	when := ""
+	if !report.Made.IsZero() {
+		when = ", as they were on " + printable(report.Host) + " on " + date(report.Made)
+	}
+	c.say("Done: %s%s.", counted(report.Accounts, "account"), when)
+	if len(report.Broken) > 0 {
+		c.say("These can't be read, and could not then: %s.", printable(some(report.Broken)))
+	}
+	for _, kept := range []string{report.Before, report.KeyBefore} {
+		if kept != "" {
+			c.say("What was there before is %s.", printable(kept))
+		}
+	}
+	c.say("hint: systemctl start totpd.socket totpd.service")
+	return nil
+}
+
+// asFailure returns err as the failure of a verb, with the hint that it may have already.
+func asFailure(verb string, err error) error {
+	if own := new(failure); errors.As(err, &own) {
+		own.verb = verb
+		return own
+	}
+	return failed(verb, "", err)
+}
+
+// forRoot refuses others.
+func forRoot(verb, path string) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return &failure{err: errors.New("only root may do this"), hint: "as root: totpctl " + verb + " " + quote(path)}
+}
+
+func inFile(path string, err error, hint string) error {
+	if wrong := new(fs.PathError); errors.As(err, &wrong) {
+		err = wrong.Err
+	}
+	return &failure{err: fmt.Errorf("%s: %w", printable(path), err), hint: hint}
+}
+
+// helper runs the daemon's program beside a daemon, with file as its standard input, until it ends: Ctrl-C
+// is this command's, and what is under way is seen to its end. What it reports goes into report.
+func (c *command) helper(ctx context.Context, file *os.File, report any, args ...string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	cmd := exec.Command(offlineProgram, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out, said bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = file, &out, &said
+	err := cmd.Run()
+	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+	last := strings.TrimPrefix(lines[len(lines)-1], "totpd: ")
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
+		for _, line := range lines {
+			if line != "" {
+				c.say("%s", printable(line))
+			}
+		}
+	case errors.As(err, &ended) && last != "":
+		for _, line := range lines[:len(lines)-1] {
+			c.say("%s", printable(line))
+		}
+		return errors.New(last)
+	case errors.As(err, &ended):
+		return fmt.Errorf("%s: %w", offlineProgram, err)
+	default:
+		return fmt.Errorf("start %s: %w", offlineProgram, err)
+	}
+	if json.Unmarshal(out.Bytes(), report) != nil {
+		return fmt.Errorf("%s doesn't say how it went: is it of the same version?", offlineProgram)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package seal
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A key goes through a backup to another host, where nothing is overwritten.
+func TestCopyAndPlace(t *testing.T) {
+	dir := t.TempDir()
+	here, there := filepath.Join(dir, "here"), filepath.Join(dir, "there")
+	for _, path := range []string{here, there} {
+		if _, err := LoadOrCreate(path, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, err := os.ReadFile(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := Copy(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := Parse(copied.Digits())
+	if err != nil || key.Check() != copied.Check() {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		before, err := key.Place(there)
+		if want := fmt.Sprintf("%s.before-restore.%d", there, i+1); err != nil || before != want && i > 0 || i == 0 && before != there+".before-restore" {
+			t.Fatal(before, err)
+		}
+		if k, err := Load(there); err != nil || k.Check() != copied.Check() {
+			t.Error(k, err)
+		}
+	}
+	if kept, err := os.ReadFile(there + ".before-restore"); err != nil || string(kept) != string(old) {
+		t.Error("the key that was there is not kept:", err)
+	}
+	if before, err := key.Place(filepath.Join(dir, "new")); err != nil || before != "" {
+		t.Error(before, err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 6 {
+		t.Error(files)
+	}
+	if _, err := Copy(filepath.Join(dir, "none")); err == nil {
+		t.Error("a key that isn't there")
+	}
+	for _, bad := range []string{"", "00", strings.Repeat("x", 64)} {
+		if _, err := Parse(bad); err == nil {
+			t.Errorf("%q is a key", bad)
+		}
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
+		for _, v := range []any{copied, &copied, struct{ c Copied }{copied}} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, copied.Digits()) {
+				t.Errorf("%s of a %T prints the key: %s", verb, v, got)
+			}
+		}
+	}
+}

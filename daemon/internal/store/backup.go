@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// BackupPrefix begins the names of the values (see Meta) that are in a backup only.
+const BackupPrefix = "backup_"
+
+// WriteBackup writes a copy of the store, as it is at one moment, to w: a database of its own, with these
+// values added to what belongs to the whole store, their names without BackupPrefix. A daemon that has the
+// store open goes on meanwhile. It returns how many accounts are in the copy, which needs room beside the
+// store while it is made.
+func WriteBackup(ctx context.Context, path string, values map[string]string, w io.Writer) (accounts int, err error) {
+	if path, err = resolve(path); err == nil {
+		err = ensure(path, false)
+	}
+	if err == nil {
+		accounts, err = writeBackup(ctx, path, values, w)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("back up store %s: %w", path, explain(err))
+	}
+	return accounts, nil
+}
+
+func writeBackup(ctx context.Context, path string, values map[string]string, w io.Writer) (accounts int, err error) {
+	made, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".backup.*") // mode 0600
+	if err != nil {
+		return 0, err
+	}
+	made.Close()
+	defer removeDatabase(made.Name())
+	db := connect(path, "ro", patient)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if err := checkSchema(db); err != nil {
+		return 0, err
+	}
+	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", made.Name()); err != nil {
+		return 0, err
+	}
+	if accounts, err = addValues(made.Name(), values); err != nil {
+		return 0, err
+	}
+	f, err := os.Open(made.Name())
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return accounts, err
+}
+
+// addValues adds the values to a copy and counts its accounts.
+func addValues(path string, values map[string]string) (accounts int, err error) {
+	db := connect(path, "rw", "")
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for name, value := range values {
+		if _, err := db.Exec(putMeta, BackupPrefix+name, value); err != nil {
+			return 0, err
+		}
+	}
+	if err := db.QueryRow("SELECT count(*) FROM account").Scan(&accounts); err != nil {
+		return 0, err
+	}
+	return accounts, db.Close()
+}
+
+// ReadMeta returns a value of the store at path as Meta does, without keeping the store open. Where there
+// is no store, or none that can be read, there is no value.
+func ReadMeta(path, name string) (string, bool) {
+	path, err := resolve(path)
+	if err != nil || ensure(path, false) != nil {
+		return "", false
+	}
+	db := connect(path, "ro", "")
+	defer db.Close()
+	value, found, err := metaOf(db, name)
+	return value, found && err == nil
+}
+
+func metaOf(db *sql.DB, name string) (string, bool, error) {
+	var value string
+	err := db.QueryRow(selectMeta, name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	return value, err == nil, err
+}
+
+// aside returns a name beside path that no file has yet, for what path holds now.
+func aside(path string) (string, error) {
+	for n := 1; n < 1000; n++ {
+		name := path + ".before-restore"
+		if n > 1 {
+			name = fmt.Sprintf("%s.%d", name, n)
+		}
+		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+			return name, nil
+		}
+	}
+	return "", errors.New("there are too many files " + strings.TrimSuffix(path, "/") + ".before-restore.*: remove those that nobody needs")
+}
