@@ -142,7 +142,10 @@ func (c *command) printImport(r *importReport) error {
 		return c.printJSON(r)
 	}
 	var b strings.Builder
-	taken := map[bool]string{false: "taken over", true: "would be taken over"}[r.DryRun]
+	taken, left := "taken over", "not taken over"
+	if r.DryRun {
+		taken, left = "would be taken over", "would not be taken over"
+	}
 	colour := c.colours()
 	notes := map[string][]string{}
 	var order []string
@@ -167,7 +170,7 @@ func (c *command) printImport(r *importReport) error {
 		if who == "" {
 			who = "somebody"
 		}
-		fmt.Fprintf(&b, "%s: %s: %s [%s]\n", colour.bad("not "+taken), printable(who), printable(strings.Join(l.Reasons, "; ")), printable(some(l.Places)))
+		fmt.Fprintf(&b, "%s: %s: %s [%s]\n", colour.bad(left), printable(who), printable(strings.Join(l.Reasons, "; ")), printable(some(l.Places)))
 	}
 	fmt.Fprintf(&b, "%s %s, %d not.\n", counted(len(r.Taken), "user"), taken, len(r.NotTaken))
 	_, err := io.WriteString(c.out, b.String())
