@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -50,20 +49,13 @@ func (c *command) unlock(ctx context.Context, user string) error {
 	return nil
 }
 
-// counted says how many wrong codes and passwords there were.
+// forgotten says how many wrong codes and passwords there were.
 func forgotten(codes, passwords int) string {
 	switch {
 	case passwords == 0:
-		return plural(codes, "wrong code")
+		return counted(codes, "wrong code")
 	case codes == 0:
-		return plural(passwords, "wrong password")
+		return counted(passwords, "wrong password")
 	}
-	return plural(codes, "wrong code") + ", " + plural(passwords, "wrong password")
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return counted(codes, "wrong code") + ", " + counted(passwords, "wrong password")
 }
