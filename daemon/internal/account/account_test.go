@@ -31,6 +31,19 @@ func ways() Account {
 	}
 }
 
+// throttled is an account with all that the throttle keeps.
+func throttled() Account {
+	at := time.Unix(1_700_000_000, 0).UTC()
+	return Account{
+		User:          "alice",
+		Spent:         Spent{Odds: 300, Since: at, Earlier: 2, EarlierOdds: 600},
+		Sources:       []Source{{Key: "192.0.2.7", Used: at, Failures: 1, Last: at}},
+		Strangers:     Attempts{Failures: 1, Last: at},
+		WrongRecovery: Attempts{Failures: 1, Last: at},
+		Repeats:       []Repeat{{Mark: make([]byte, MarkSize), Hash: make([]byte, HashSize), At: at}},
+	}
+}
+
 func TestValid(t *testing.T) {
 	steps := func(n int) []int64 {
 		s := make([]int64, n)
@@ -97,6 +110,16 @@ func TestValid(t *testing.T) {
 			}
 			a.Devices = a.Devices[:DevicesMax+1]
 		}, "9 devices, at most 8"},
+		{"all of the throttle", func(a *Account) { *a = throttled() }, ""},
+		{"failures of strangers below 0", func(a *Account) { a.Strangers.Failures = -1 }, "negative"},
+		{"odds below 0", func(a *Account) { *a = throttled(); a.Spent.Odds = -1 }, "negative"},
+		{"odds of no time", func(a *Account) { *a = throttled(); a.Spent.Since = time.Time{} }, "failures of no time"},
+		{"33 sources", func(a *Account) { a.Sources = make([]Source, SourcesMax+1) }, "33 sources"},
+		{"a source twice", func(a *Account) { *a = throttled(); a.Sources = append(a.Sources, a.Sources[0]) }, "source 2 is there twice"},
+		{"a source without a name", func(a *Account) { *a = throttled(); a.Sources[0].Key = "" }, "source 1 is broken"},
+		{"a long source", func(a *Account) { *a = throttled(); a.Sources[0].Key = strings.Repeat("x", SourceMax+1) }, "source 1 is broken"},
+		{"a source of no login", func(a *Account) { *a = throttled(); a.Sources[0].Used = time.Time{} }, "source 1 is broken"},
+		{"a repeat without a login", func(a *Account) { *a = throttled(); a.Repeats[0].Mark = nil }, "a repeat is broken"},
 		{"enrolment with a used id", func(a *Account) { a.Pending = &Pending{device("1", "x"), expires} }, "pending device: its id"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -141,6 +164,11 @@ func TestEmpty(t *testing.T) {
 		"remembered":     {Remembered: ways().Remembered},
 		"grace":          {Grace: ways().Grace},
 		"reset":          {MustEnrol: true},
+		"odds":           {Spent: throttled().Spent},
+		"source":         {Sources: throttled().Sources},
+		"stranger":       {Strangers: throttled().Strangers},
+		"wrong recovery": {WrongRecovery: throttled().WrongRecovery},
+		"repeat":         {Repeats: throttled().Repeats},
 		"a later one's":  {Extra: map[string]json.RawMessage{"recovery": []byte("[]")}},
 	} {
 		if a.Empty() || a.Enrolled() != (name == "device") {
