@@ -28,8 +28,9 @@ type bench struct {
 // but without sshd, and with somebody who exists already.
 func throughLibpam(top string, hold bool) int {
 	fmt.Println(`So the story is told through libpam alone: the real module, daemon and command, in a real terminal.
-It can't show sshd and the ssh client, a user made for the story, or a password checked by pam_unix: a
-stand-in knows one password. As in the world, nothing of this machine changes.`)
+It can't show sshd and the ssh client, an enrolment inside a login, a user made for the story, or a
+password checked by pam_unix: a stand-in knows one password. As in the world, nothing of this machine
+changes.`)
 	if hold {
 		fmt.Println("There is nothing to hold afterwards: without a world, no login of this machine may ask for codes.")
 	}
@@ -74,6 +75,7 @@ func (b *bench) tell(top string) {
 	b.step("a QR reader reads the code off the terminal's screen, as a phone would", func() error { return b.scan(shell) })
 	b.step("types the code that the phone shows, which activates it", func() error { return b.confirm(shell) })
 	b.withCode()
+	b.withoutPhone()
 	b.disable()
 	b.step(b.user.Name+" logs in with the password alone", func() error { return b.accepted(b.password()) })
 }

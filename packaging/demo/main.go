@@ -1,6 +1,7 @@
 // Command demo tells one user's story on real parts: enrols through a real terminal, has the QR code
-// read from its screen, logs in with password and code, is refused without, and is helped by root. It
-// prints each step as it happens and ends with 0 only when every step went as it should.
+// read from its screen, logs in with password and code, is refused without, loses the phone and uses a
+// recovery code, and is helped by root. Another one must enrol, inside the first ssh login. It prints each
+// step as it happens and ends with 0 only when every step went as it should.
 //
 // It runs in a throwaway world (package world). Where the machine forbids one, it tells the same story
 // through libpam alone, and says what that can't show.
@@ -50,10 +51,11 @@ func run(hold, alone bool) int {
 
 // story prints the steps and knows whether all went well.
 type story struct {
-	began time.Time
-	steps int
-	err   error
-	stop  <-chan os.Signal
+	began     time.Time
+	steps     int
+	terminals int // that were opened
+	err       error
+	stop      <-chan os.Signal
 }
 
 func newStory() *story {

@@ -12,18 +12,24 @@ import (
 // config is the daemon's, in the demo. One answer for each login keeps the story short.
 const config = "[login]\ntries = 1\n"
 
+// rules are those of the world.
+const rules = "[[rule]]\nusers = [\"bob\"]\nrequire = \"required\"\n"
+
 // inWorld tells the story with real sshd, ssh, PAM and users.
 func inWorld(w *world.World, hold bool) int {
 	fmt.Println("A throwaway world: private mounts and processes, /etc, /var and /usr overlaid in memory.")
 	fmt.Println("Nothing of this machine changes.")
 	s := &site{story: newStory(), terms: w.Terminals, photos: "/tmp", log: func() string { return world.Log("totpd") }}
 	var sshd *world.Server
-	s.step("a user is made: alice, with a password", func() (err error) {
-		s.user, err = w.AddPerson("alice")
+	bob := &site{story: s.story, terms: s.terms, photos: s.photos, log: s.log, welcome: `^welcome, bob$`}
+	s.step("two users are made, each with a password: alice, and bob, whom a rule will require to have a second factor", func() (err error) {
+		if s.user, err = w.AddPerson("alice"); err == nil {
+			bob.user, err = w.AddPerson("bob")
+		}
 		return err
 	})
 	s.step("totpd is started, and says that it is ready", func() error {
-		_, err := w.StartTotpd(config)
+		_, err := w.StartTotpd(config + rules)
 		return err
 	})
 	s.step("sshd is started on 127.0.0.1; its PAM stack is pam_unix, then pam_totpd", func() (err error) {
@@ -53,6 +59,7 @@ func inWorld(w *world.World, hold bool) int {
 	s.step("a QR reader reads the code off the terminal's screen, as a phone would", func() error { return s.scan(shell) })
 	s.step("types the code that the phone shows, which activates it", func() error { return s.confirm(shell) })
 	s.withCode()
+	s.withoutPhone()
 	s.step("root helps: totpctl disable alice --yes", func() error {
 		out, err := exec.Command(world.Totpctl, "disable", "alice", "--yes").CombinedOutput()
 		if err != nil {
@@ -61,6 +68,10 @@ func inWorld(w *world.World, hold bool) int {
 		return nil
 	})
 	s.step("alice logs in with the password alone", func() error { return s.accepted(s.password()) })
+	if s.err == nil {
+		bob.login = append(sshd.Client("bob"), "echo welcome, $(id -un)")
+	}
+	bob.mustEnrol()
 	status := s.end(w.Terminals, world.Logs(40))
 	if hold && status == 0 {
 		s.hold(w, sshd)
