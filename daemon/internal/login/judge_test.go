@@ -185,11 +185,14 @@ func TestOnlyRootIsBelievedASource(t *testing.T) {
 	alice := Caller{UID: 1000, User: "alice"}
 	w := newWorld()
 	open := wire.Open{User: "alice", Service: "sshd", RHost: "192.0.2.7", RUser: "bob"}
-	for caller, want := range map[Caller]string{alice: "local", root: "192.0.2.7"} {
-		d := w.Begin(caller, open)
+	for _, c := range []struct {
+		caller Caller
+		want   string
+	}{{alice, "local"}, {root, "192.0.2.7"}} {
+		d := w.Begin(c.caller, open)
 		d.user = "alice"
-		if got := d.login(noon).Source; got != want {
-			t.Errorf("uid %d: %q, want %q", caller.UID, got, want)
+		if got := d.login(noon).Source; got != c.want {
+			t.Errorf("uid %d: %q, want %q", c.caller.UID, got, c.want)
 		}
 	}
 }
