@@ -8,7 +8,7 @@ import (
 // remembering are the rules of these tests.
 const remembering = `
 [[rule]]
-users = ["remo", "regina", "rene", "ruth"]
+users = ["remo", "regina", "rene", "rut"]
 require = "required"
 remember = 30
 grace = 5
@@ -117,19 +117,19 @@ func anotherKey(t *testing.T, user string) string {
 
 // A recovery code is for a lost phone: it forgets the computers.
 func TestSSHRecoveryCodeForgets(t *testing.T) {
-	p := newPlainPerson(t, "ruth")
-	s := ssh(t, sshd, "ruth")
+	p := newPlainPerson(t, "rut")
+	s := ssh(t, sshd, "rut")
 	s.answer(passwordPrompt, p.Password)
 	s.answer(choicePrompt, s.number("a key to type"))
 	p.phone = s.setupKey()
 	codes := s.finish(p)
-	s.see(`^welcome, ruth$`)
+	s.see(`^welcome, rut$`)
 	remember(t, sshd, p)
 	welcomed(t, sshd, p)
-	s = ssh(t, sshd, "ruth", "-b", "127.0.0.2")
+	s = ssh(t, sshd, "rut", "-b", "127.0.0.2")
 	s.answer(passwordPrompt, p.Password)
 	s.answer(codePrompt, codes[0])
-	s.see(`^welcome, ruth$`)
+	s.see(`^welcome, rut$`)
 	s.never(rememberPrompt)
 	due(t, sshd, p)
 }

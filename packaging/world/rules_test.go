@@ -105,6 +105,6 @@ func TestRequiredNow(t *testing.T) {
 	p := newPlainPerson(t, "rudi")
 	s := ssh(t, sshd, "rudi")
 	s.answer(passwordPrompt, p.Password)
-	s.see(`a code is required`)
+	s.see(`from here you can't enrol`)
 	s.never(`welcome`)
 }
