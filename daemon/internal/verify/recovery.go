@@ -27,7 +27,7 @@ func hasBypass(acc account.Account, now time.Time) bool {
 // recovery judges a recovery code of 60 bits. No number of guesses finds it, so it is judged during a wait or
 // a lock of codes too, and doesn't count towards the lock.
 func (a attempt) recovery() (account.Account, Outcome) {
-	if out, ok := a.unguessable(RecoveryCode); !ok {
+	if out, ok := a.unguessable(); !ok {
 		return a.acc, out
 	}
 	if acc, out := a.spend(false); out.Kind != Wrong {
@@ -38,7 +38,7 @@ func (a attempt) recovery() (account.Account, Outcome) {
 
 // bypass judges a bypass code, of 50 bits: see recovery. It touches no device.
 func (a attempt) bypass() (account.Account, Outcome) {
-	if out, ok := a.unguessable(BypassCode); !ok {
+	if out, ok := a.unguessable(); !ok {
 		return a.acc, out
 	}
 	hash, found := a.Hash(account.PurposeBypass, a.text), -1
@@ -60,12 +60,9 @@ func (a attempt) bypass() (account.Account, Outcome) {
 }
 
 // unguessable is what stands before the comparison of a recovery or bypass code.
-func (a attempt) unguessable(way Way) (Outcome, bool) {
+func (a attempt) unguessable() (Outcome, bool) {
 	if v := a.codes(a.acc, a.login, a.now).DecideRecovery(a.acc, a.now); v.Kind != throttle.Allowed {
 		return Outcome{Kind: Waiting, Until: v.Until}, false
-	}
-	if a.repeats() {
-		return Outcome{Kind: Repeated, Way: way, Left: len(a.acc.Recovery)}, false
 	}
 	return Outcome{}, true
 }

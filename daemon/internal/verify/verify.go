@@ -47,6 +47,9 @@ const (
 	BypassCode
 )
 
+// ways are what a text of each shape is taken for.
+var ways = map[recovery.Kind]Way{recovery.Digits: Code, recovery.Recovery: RecoveryCode, recovery.Bypass: BypassCode}
+
 // Outcome is a judgement. It holds no code.
 type Outcome struct {
 	Kind    Kind
@@ -101,11 +104,13 @@ const longWait = time.Minute
 // One secret that can't be opened is enough for BrokenSecret: the store is damaged or belongs to
 // another key, so nobody gets in on the strength of the rest.
 func (j Judge) Answer(acc account.Account, answer string, login Login, now time.Time) (account.Account, Outcome) {
-	if !acc.Enrolled() && len(acc.Recovery) == 0 && len(acc.Bypass) == 0 {
-		return acc, Outcome{Kind: NotEnrolled}
-	}
 	text, kind := recovery.Normal(answer)
-	switch a := (attempt{j, acc, text, login, now}); {
+	a := attempt{j, acc, text, login, now}
+	switch {
+	case a.repeats():
+		return acc, Outcome{Kind: Repeated, Way: ways[kind], Left: len(acc.Recovery)}
+	case !acc.Enrolled() && len(acc.Recovery) == 0 && len(acc.Bypass) == 0:
+		return acc, Outcome{Kind: NotEnrolled}
 	case kind == recovery.Recovery && hasStrong(acc):
 		return a.recovery()
 	case kind == recovery.Bypass && len(acc.Bypass) > 0:
@@ -178,9 +183,6 @@ func (a attempt) digits() (account.Account, Outcome) {
 	if out, allowed := a.Allowed(a.acc, a.login, a.now); !allowed {
 		return a.acc, out
 	}
-	if a.repeats() {
-		return a.acc, Outcome{Kind: Repeated, Way: Code}
-	}
 	keys, out := a.open()
 	if out.Kind != 0 {
 		return a.acc, out
@@ -248,7 +250,8 @@ func (a attempt) succeeded(remember bool) account.Account {
 	return acc
 }
 
-// repeats says whether this login has used this answer just now, with a daemon before this one.
+// repeats says whether this login has used this answer just now, with a daemon before this one. Devices with
+// a clock tell by themselves: see usedBy.
 func (a attempt) repeats() bool {
 	var hash []byte
 	for _, r := range a.acc.Repeats {
