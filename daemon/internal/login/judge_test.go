@@ -113,8 +113,8 @@ func TestRecoveryCodeDuringALock(t *testing.T) {
 		failures int
 		told     string
 	}{
-		"wait": {8, "too many wrong codes: the next is looked at in 3 minutes. A recovery code, or one from your helpdesk, is taken now"},
-		"lock": {100, "codes are locked after too many wrong ones. A recovery code, or one from your helpdesk, is taken"},
+		"wait": {8, "too many wrong codes: the next one is looked at in 3 minutes, a recovery code or one from your helpdesk now"},
+		"lock": {100, "locked after too many wrong codes: type a recovery code, or ask your helpdesk for a code"},
 	} {
 		w := newWorld()
 		acc := withCodes(10)
