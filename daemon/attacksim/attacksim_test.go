@@ -9,7 +9,7 @@ import (
 
 func TestAttacks(t *testing.T) {
 	var table strings.Builder
-	if err := run(&table, 20, attacks); err != nil {
+	if err := run(&table, 10, attacks); err != nil {
 		t.Errorf("%v\n%s", err, &table)
 	}
 	for _, a := range attacks {
@@ -18,7 +18,7 @@ func TestAttacks(t *testing.T) {
 		}
 	}
 	// A guesser who gets nowhere shows nothing.
-	if r := play(attack{owner: phone, parallel: 64}, 20); r.guesses != 50 || r.lockedOut != 0 {
+	if r := play(attack{owner: phone, parallel: 64}, 10); r.guesses != 50 || r.lockedOut != 0 {
 		t.Errorf("%+v", r)
 	}
 }
