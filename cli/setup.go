@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ type setup struct {
 	*command
 	services []string
 	ssh      string
+	one      bool // prompt
 	dryRun   bool
 	undo     bool
 	removal  bool // take back only if nothing else needs the module then
@@ -52,6 +54,9 @@ pam-auth-update or authselect. What ssh asks for:
   key+code              a key and a code; no longer the password
   key-or-password+code  a key alone, or the password and a code
 
+With --one-prompt the password is typed with a code right behind it, for what has
+one prompt: sshd's password method, display managers, Ansible's become.
+
 On a terminal, what isn't said is asked. Keep a root shell open, and try a
 second login right afterwards. --undo takes everything back.`,
 		Example: "  totpctl setup --service sshd,sudo --ssh any+code --dry-run",
@@ -63,6 +68,7 @@ second login right afterwards. --undo takes everything back.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&s.services, "service", []string{"sshd"}, "the services, as `NAME`,NAME or all")
 	f.StringVar(&s.ssh, "ssh", "", "what ssh asks for, as `MODE`: any+code, password+code, ...")
+	f.BoolVar(&s.one, "one-prompt", false, "have password and code typed together")
 	f.BoolVarP(&s.dryRun, "dry-run", "n", false, "show and try the changes, and apply nothing")
 	f.BoolVar(&s.undo, "undo", false, "take back what setup has changed")
 	f.BoolVarP(&s.yes, "yes", "y", false, "apply without asking")
@@ -123,6 +129,12 @@ func (s *setup) checkUse() error {
 	switch {
 	case s.undo && (s.ssh != ""):
 		return &misuse{"--undo takes back everything, so --ssh has no meaning with it", "totpctl setup --undo"}
+	case s.undo && s.one:
+		return &misuse{"--undo takes back everything, so --one-prompt has no meaning with it", "totpctl setup --undo"}
+	case s.one && slices.Contains(s.services, plan.All):
+		return &misuse{"--one-prompt is for services that are named: what all of them share asks in two steps", "totpctl setup --one-prompt --service sshd,sudo"}
+	case s.one && plan.Mode(s.ssh) == plan.KeyCode:
+		return &misuse{"with a key and a code there is no password to type the code with", "leave --one-prompt out, or --ssh " + string(plan.AnyCode)}
 	case s.dryRun && s.yes:
 		return &misuse{"--dry-run applies nothing, so there is nothing to say --yes to", "leave one of them out"}
 	case s.json && !s.dryRun && !s.yes:

@@ -45,7 +45,7 @@ func (s *setup) tryAll(ctx context.Context, p *plan.Plan) []trial.Check {
 		running.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			results[i] = t.Service(ctx, service.Name, service.Key)
+			results[i] = t.Service(ctx, service.Name, service.Key, service.OnePrompt)
 		})
 	}
 	running.Wait()

@@ -111,7 +111,7 @@ func (s *setup) enrolled(ctx context.Context) ([]string, error) {
 
 // want is what the options say and, on a terminal, what the person answers.
 func (s *setup) want(ctx context.Context, named bool) (plan.Want, error) {
-	w := plan.Want{Services: s.services, SSH: plan.Mode(s.ssh)}
+	w := plan.Want{Services: s.services, SSH: plan.Mode(s.ssh), OnePrompt: s.one}
 	if !named && !slices.Contains(plan.Offered(s.host), "sshd") {
 		return w, &misuse{"setup: there is no sshd here, so say which services shall ask for a code",
 			"totpctl setup --service " + strings.Join(plan.Offered(s.host), ",")}
@@ -123,11 +123,15 @@ func (s *setup) want(ctx context.Context, named bool) (plan.Want, error) {
 	if !s.in.terminal {
 		return w, &misuse{"setup: say what ssh shall ask for", "--ssh takes one of " + modes() + "; totpctl help setup explains them"}
 	}
+	offered := slices.Clone(plan.Modes)
+	if s.one {
+		offered = slices.DeleteFunc(offered, func(m plan.Mode) bool { return !m.HasOnePrompt() })
+	}
 	s.say("\nWhat shall ssh ask for?")
-	for i, m := range plan.Modes {
+	for i, m := range offered {
 		s.say("  %d  %-21s %s", i+1, m, m.Says())
 	}
-	answer, err := s.in.line(ctx, fmt.Sprintf("1 to %d [1]: ", len(plan.Modes)))
+	answer, err := s.in.line(ctx, fmt.Sprintf("1 to %d [1]: ", len(offered)))
 	if err != nil {
 		return w, s.fail(err, "")
 	}
@@ -135,10 +139,10 @@ func (s *setup) want(ctx context.Context, named bool) (plan.Want, error) {
 		answer = "1"
 	}
 	n, err := strconv.Atoi(answer)
-	if err != nil || n < 1 || n > len(plan.Modes) {
-		return w, s.fail(fmt.Errorf("%q is none of them", printable(answer)), "totpctl setup --ssh "+string(plan.Modes[0]))
+	if err != nil || n < 1 || n > len(offered) {
+		return w, s.fail(fmt.Errorf("%q is none of them", printable(answer)), "totpctl setup --ssh "+string(offered[0]))
 	}
-	w.SSH = plan.Modes[n-1]
+	w.SSH = offered[n-1]
 	return w, nil
 }
 

@@ -98,19 +98,27 @@ func write(ts *testscript.TestScript, name, text string, mode os.FileMode) {
 // updateStacks has the story about contrib/stacks write them, instead of comparing.
 var updateStacks = flag.Bool("update-stacks", false, "write contrib/stacks")
 
-// cmdStacks is: stacks debian | fedora MODE. It turns a mode on in the tree, compares what has become of the
-// files with contrib/stacks, and takes it back.
+// cmdStacks is: stacks debian | fedora MODE|one-prompt. It turns a mode on in the tree, compares what has become
+// of the files with contrib/stacks, and takes it back.
 func cmdStacks(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: stacks debian | fedora MODE")
+		ts.Fatalf("usage: stacks debian | fedora MODE|one-prompt")
 	}
-	ts.Check(ts.Exec("setup", "--service", "sshd,login,su,sudo", "--ssh", args[1], "--yes"))
+	onePrompt := args[1] == "one-prompt"
+	options := []string{"--service", "sshd,login,su,sudo", "--ssh", args[1], "--yes"}
+	if onePrompt {
+		options = []string{"--service", "sshd,sudo", "--ssh", "password+code", "--one-prompt", "--yes"}
+	}
+	ts.Check(ts.Exec("setup", options...))
 	all, mode := filepath.Join("../contrib/stacks", args[0]), filepath.Join("../contrib/stacks", args[0], args[1])
 	examples := map[string]string{
 		"etc/ssh/sshd_config.d/00-totpd.conf": mode, "etc/pam.d/sshd": mode,
 		"etc/pam.d/login": all, "etc/pam.d/su": all, "etc/pam.d/sudo": all,
 	}
-	if args[0] == "fedora" {
+	switch {
+	case onePrompt:
+		examples = map[string]string{"etc/ssh/sshd_config.d/00-totpd.conf": mode, "etc/pam.d/sshd": mode, "etc/pam.d/sudo": mode}
+	case args[0] == "fedora":
 		examples["etc/pam.d/totpd-password-auth"], examples["etc/pam.d/totpd-system-auth"] = all, all
 	}
 	for name, dir := range examples {

@@ -3,6 +3,7 @@ package world
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -271,4 +272,70 @@ func TestCombinedLocker(t *testing.T) {
 	if n := failures(t, "oleg"); n != 1 {
 		t.Errorf("%d failures", n)
 	}
+}
+
+// The examples of contrib/stacks for one prompt, with a real sshd: by its own password method and by
+// keyboard-interactive.
+func TestCombinedStacks(t *testing.T) {
+	quickly(t)
+	for _, kind := range []string{"debian", "fedora"} {
+		t.Run(kind, func(t *testing.T) {
+			dir := stacksDir + "/" + kind + "/one-prompt/"
+			included := map[string]string{"common-auth": commonAuth(t)}
+			if kind == "fedora" {
+				included = map[string]string{
+					"password-auth": "auth sufficient pam_unix.so nullok\nauth required pam_deny.so\n",
+					"postlogin":     "# nothing of auth\n",
+				}
+			}
+			for name, text := range included {
+				if err := WritePAM(name, text); err != nil {
+					t.Fatal(err)
+				}
+			}
+			settings := must(os.ReadFile(dir + "00-totpd.conf"))(t)
+			server := must(here.StartSSHD("sshd-1"+kind[:3], authLines(t, dir+"sshd")+pamRest, string(settings)))(t)
+			enrolled, plain := newPerson(t, "one"+kind[:3]), newPlainPerson(t, "two"+kind[:3])
+			for method, prompts := range map[string][2]string{
+				"password":             {sshPrompt, sshPrompt},
+				"keyboard-interactive": {bothPrompt, passwordPrompt},
+			} {
+				option := "PreferredAuthentications=" + method
+				s := ssh(t, server, enrolled.Name, "-o", option)
+				s.answer(prompts[0], enrolled.Password+enrolled.code(t))
+				s.see(`^welcome, ` + enrolled.Name + `$`)
+				s = ssh(t, server, enrolled.Name, "-o", option)
+				s.answer(prompts[0], enrolled.Password+enrolled.wrongCode(t))
+				s.ends(255)
+				s = ssh(t, server, plain.Name, "-o", option)
+				s.answer(prompts[1], plain.Password)
+				s.see(`^welcome, ` + plain.Name + `$`)
+			}
+			s := ssh(t, server, enrolled.Name, "-i", makeKey(t, enrolled.Name), "-o", "BatchMode=yes")
+			s.ends(255)
+		})
+	}
+}
+
+// With one prompt and a key that stands for the password, whoever goes on with sshd's password method after the
+// key types both all the same.
+func TestCombinedAfterAKey(t *testing.T) {
+	quickly(t)
+	if err := WritePAM("common-auth", commonAuth(t)); err != nil {
+		t.Fatal(err)
+	}
+	server := must(here.StartSSHD("sshd-1key",
+		"auth [success=done ignore=ignore default=die] pam_totpd.so with_key\nauth required pam_totpd.so prompt=combined\n@include common-auth\n"+pamRest,
+		"PasswordAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive password keyboard-interactive\n"))(t)
+	p := newPerson(t, "onekey")
+	key := makeKey(t, "onekey")
+	s := ssh(t, server, "onekey", "-i", key)
+	s.answer(codePrompt, p.code(t))
+	s.see(`^welcome, onekey$`)
+	s = ssh(t, server, "onekey", "-i", key, "-o", "PreferredAuthentications=publickey,password")
+	s.answer(sshPrompt, p.Password+p.code(t))
+	s.see(`^welcome, onekey$`)
+	s = ssh(t, server, "onekey")
+	s.answer(bothPrompt, p.Password+p.code(t))
+	s.see(`^welcome, onekey$`)
 }

@@ -165,7 +165,7 @@ func (p *Plan) listCommon(h *Host) {
 		return
 	}
 	var also, silent []string
-	if entries, err := tree.Stack(stack.Other, stack.Auth); err == nil && slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.Code }) {
+	if entries, err := tree.Stack(stack.Other, stack.Auth); err == nil && slices.ContainsFunc(entries, stack.Entry.AsksCode) {
 		also = append(also, "every service without a file of its own")
 	}
 	for _, name := range names {
@@ -174,7 +174,7 @@ func (p *Plan) listCommon(h *Host) {
 			continue
 		}
 		entries, err := tree.Stack(name, stack.Auth)
-		if err != nil || len(entries) == 0 || entries[0].Service == stack.Other || !slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.Code }) {
+		if err != nil || len(entries) == 0 || entries[0].Service == stack.Other || !slices.ContainsFunc(entries, stack.Entry.AsksCode) {
 			continue
 		}
 		if name == "totpd" {
@@ -204,5 +204,6 @@ func (p *Plan) judgeShared(name string, entries []stack.Entry) {
 			p.same(name, note)
 		}
 	}
-	p.Services = append(p.Services, Service{Name: name})
+	onePrompt := slices.ContainsFunc(entries, func(e stack.Entry) bool { return !e.Sub && e.Role() == stack.Combined })
+	p.Services = append(p.Services, Service{Name: name, OnePrompt: onePrompt})
 }

@@ -15,6 +15,8 @@ import (
 type Want struct {
 	Services []string // "all" alone: every service that shares the host's common stack
 	SSH      Mode     // where sshd is among them
+	// OnePrompt has password and code typed together.
+	OnePrompt bool
 }
 
 // All is the name for every service.
@@ -38,11 +40,11 @@ func Make(ctx context.Context, h *Host, want Want) *Plan {
 	for _, name := range once(h.Tree, names) {
 		withKey := false
 		if name == "sshd" && h.SSHD != nil {
-			p.addSSH(ctx, h, want.SSH)
+			p.addSSH(ctx, h, want.SSH, want.OnePrompt)
 			withKey = p.SSH != nil && p.SSH.withKey()
 		}
 		for _, member := range family(h.Tree, name) {
-			p.addService(h, member, withKey && member == name)
+			p.addService(h, member, way{withKey: withKey && member == name, onePrompt: want.OnePrompt})
 		}
 	}
 	if all {
@@ -51,7 +53,20 @@ func Make(ctx context.Context, h *Host, want Want) *Plan {
 		p.note("ssh is left as it is: --service sshd turns the code on there")
 	}
 	p.noteSudo(h)
+	if want.OnePrompt {
+		p.noteOnePrompt()
+	}
 	return p
+}
+
+// noteOnePrompt says what one prompt rests on.
+func (p *Plan) noteOnePrompt() {
+	p.note("passwords are checked through the PAM service totpd, too, before a code is: for users of a directory its stack needs their module (%s/totpd)", pamDir)
+	for _, s := range p.Services {
+		if s.Name == "sudo" {
+			p.note(`sudo: a program that waits for a prompt of its own, as Ansible does, needs "Defaults:USER passprompt_override" in sudoers`)
+		}
+	}
 }
 
 // once are the names without those that are there already, or go with another one that is named: su-l takes

@@ -111,6 +111,8 @@ type Service struct {
 	Name    string
 	Already bool // it asked before; nothing of it is changed
 	Key     bool // a key that sshd has verified stands for the password
+	// OnePrompt says that password and code are typed together.
+	OnePrompt bool
 }
 
 // Usual are the services that let people in and can show a second prompt, with those that go with them.

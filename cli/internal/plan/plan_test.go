@@ -136,7 +136,7 @@ func TestDebianServices(t *testing.T) {
 func TestDebianKeyBeforeTheCode(t *testing.T) {
 	h := hostOf(t, "debian", nil)
 	p := &Plan{}
-	p.addService(h, "sshd", true)
+	p.addService(h, "sshd", way{withKey: true})
 	if len(p.Refusals) > 0 {
 		t.Fatal(p.Refusals[0])
 	}
@@ -176,9 +176,41 @@ auth required pam_totpd.so
 		t.Errorf("sshd:\n%s", text)
 	}
 	key := &Plan{}
-	key.addService(h, "sshd", true)
+	key.addService(h, "sshd", way{withKey: true})
 	if text := after(t, key, "/etc/pam.d/sshd"); len(key.Refusals) > 0 || !strings.Contains(text, keyLine) {
 		t.Errorf("%v\n%s", key.Refusals, text)
+	}
+}
+
+// One prompt stands before the password, also where that is jumped to.
+func TestOnePrompt(t *testing.T) {
+	one := strings.Join(combinedLines, "\n") + "\n"
+	for name, c := range map[string]struct {
+		archive, text, want string
+	}{
+		"Debian":          {"debian", "@include common-auth\n@include common-account\n", one + "@include common-auth\n@include common-account\n"},
+		"a Debian su":     {"debian", "auth sufficient pam_rootok.so\n@include common-auth\n", "auth sufficient pam_rootok.so\n" + one + "@include common-auth\n"},
+		"Fedora":          {"fedora", "auth substack password-auth\n", one + "auth substack password-auth\n"},
+		"a copied Fedora": {"fedora", "auth sufficient pam_unix.so\nauth required pam_deny.so\n", one + "auth sufficient pam_unix.so\nauth required pam_deny.so\n"},
+		"jumped over": {"debian", "auth [default=1 success=ok] pam_localuser.so\nauth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_sss.so use_first_pass\nauth requisite pam_deny.so\nauth required pam_permit.so\n",
+			one + "auth [default=1 success=ok] pam_localuser.so\nauth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_sss.so use_first_pass\nauth requisite pam_deny.so\nauth required pam_permit.so\n"},
+		"asks again": {"debian", "auth requisite pam_sss.so prompt_always\n", ""},
+	} {
+		h := hostOf(t, c.archive, map[string]string{"etc/pam.d/locker": c.text})
+		p := Make(context.Background(), h, Want{Services: []string{"locker"}, OnePrompt: true})
+		if c.want == "" {
+			if len(p.Refusals) != 1 || !strings.Contains(p.Refusals[0].Hint, combinedLine[len("auth  required  "):]) {
+				t.Errorf("%s: %v", name, p.Refusals)
+			}
+			continue
+		}
+		if len(p.Refusals) > 0 {
+			t.Errorf("%s: %v", name, p.Refusals[0])
+			continue
+		}
+		if got := after(t, p, "/etc/pam.d/locker"); got != c.want || !p.Services[0].OnePrompt {
+			t.Errorf("%s: %+v\n%s", name, p.Services, got)
+		}
 	}
 }
 

@@ -27,9 +27,22 @@ const (
 
 var keyLines = []string{keyRemark, keyLine}
 
-// addService works out how one service comes to ask for a code, with a key of sshd's for the password where
-// withKey says so. What the plan has already counts as done.
-func (p *Plan) addService(h *Host, name string, withKey bool) {
+// The lines of ours where password and code are typed together.
+const (
+	combinedRemark = `# totpd: the password and a one-time code, typed together ("totpctl setup --undo" takes it out)`
+	combinedLine   = "auth  required  pam_totpd.so " + stack.CombinedArgument
+)
+
+var combinedLines = []string{combinedRemark, combinedLine}
+
+// way is how a service comes to ask.
+type way struct {
+	withKey   bool // a key of sshd's stands for the password
+	onePrompt bool // password and code are typed together
+}
+
+// addService works out how one service comes to ask for a code. What the plan has already counts as done.
+func (p *Plan) addService(h *Host, name string, how way) {
 	if why, known := never[name]; known {
 		p.refuse(&Refusal{name, why, "--service names what people log in through: " + strings.Join(Offered(h), ", ")})
 		return
@@ -38,7 +51,7 @@ func (p *Plan) addService(h *Host, name string, withKey bool) {
 		p.refuse(&Refusal{name, "it is no service of PAM", "--service names files of " + pamDir})
 		return
 	}
-	s := &serviceEdit{host: h, plan: p, name: name, withKey: withKey}
+	s := &serviceEdit{host: h, plan: p, name: name, way: how}
 	if r := s.work(); r != nil {
 		p.refuse(r)
 	}
@@ -46,10 +59,10 @@ func (p *Plan) addService(h *Host, name string, withKey bool) {
 
 // serviceEdit is the work on one service.
 type serviceEdit struct {
-	host    *Host
-	plan    *Plan
-	name    string
-	withKey bool
+	host *Host
+	plan *Plan
+	name string
+	way
 
 	path string // of its file
 	now  []byte // nil: there is none in pamDir
@@ -76,7 +89,7 @@ func (s *serviceEdit) work() *Refusal {
 	if !asksPassword(entries) {
 		return &Refusal{s.path, "none of its modules is known to ask for a password", s.byHand()}
 	}
-	hasCode := slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.Code })
+	hasCode := slices.ContainsFunc(entries, stack.Entry.AsksCode)
 	hasKey := slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.WithKey })
 	if hasCode && (hasKey || !s.withKey) {
 		return s.already(entries)
@@ -125,7 +138,7 @@ func (s *serviceEdit) already(entries []stack.Entry) *Refusal {
 		return r
 	}
 	for _, e := range entries {
-		if e.Role() != stack.Code {
+		if !e.AsksCode() {
 			continue
 		}
 		new := slices.ContainsFunc(slices.Concat(s.plan.Files, s.plan.Shared), func(f change.File) bool {
@@ -136,7 +149,10 @@ func (s *serviceEdit) already(entries []stack.Entry) *Refusal {
 		} else {
 			s.plan.note("%s asks for the code already: %s", s.name, e.Where())
 		}
-		s.plan.Services = append(s.plan.Services, Service{Name: s.name, Already: !new, Key: s.withKey})
+		s.plan.Services = append(s.plan.Services, Service{Name: s.name, Already: !new, Key: s.withKey, OnePrompt: e.Role() == stack.Combined})
+		if s.onePrompt != (e.Role() == stack.Combined) {
+			return &Refusal{e.Where(), "its line there isn't setup's, and asks in another way than is meant", "take that line out, then run setup again"}
+		}
 		break
 	}
 	return s.keep(s.base, nil)
@@ -184,6 +200,9 @@ func (s *serviceEdit) place(entries []stack.Entry, hasCode bool) *Refusal {
 	if hasCode {
 		return cmp.Or(s.sound(s.base, key), s.keep(s.base, key))
 	}
+	if s.onePrompt {
+		return s.placeCombined(lines[:first+1])
+	}
 	var firstBad *Refusal
 	for _, l := range lines[last:] {
 		for _, ours := range [][]string{{remark, codeLine}, {remark, codeLine, permitLine}} {
@@ -199,6 +218,25 @@ func (s *serviceEdit) place(entries []stack.Entry, hasCode bool) *Refusal {
 		if r := s.placeDerived(lines[last].line, entries, key); r == nil {
 			return nil
 		}
+	}
+	return firstBad
+}
+
+// placeCombined tries where the line of one prompt may stand: before the password's line, or before one of
+// those above it, which may jump over it.
+func (s *serviceEdit) placeCombined(lines []ownLine) *Refusal {
+	add := combinedLines
+	if s.withKey {
+		add = slices.Concat(keyLines, combinedLines)
+	}
+	var firstBad *Refusal
+	for _, l := range slices.Backward(lines) {
+		edits := []change.Edit{{Line: l.line.Place.Line, Add: add}}
+		r := s.sound(s.base, edits)
+		if r == nil {
+			return s.keep(s.base, edits)
+		}
+		firstBad = cmp.Or(firstBad, r)
 	}
 	return firstBad
 }
@@ -255,7 +293,7 @@ func (s *serviceEdit) keep(base []byte, edits []change.Edit) *Refusal {
 		}
 	}
 	if len(edits) > 0 {
-		s.plan.Services = append(s.plan.Services, Service{Name: s.name, Already: !f.Changes(), Key: s.withKey})
+		s.plan.Services = append(s.plan.Services, Service{Name: s.name, Already: !f.Changes(), Key: s.withKey, OnePrompt: s.onePrompt})
 	}
 	s.plan.addFile(f)
 	return nil
@@ -305,5 +343,8 @@ func (s *serviceEdit) sound(base []byte, edits []change.Edit) *Refusal {
 
 // byHand is what a person can do where the plan can't.
 func (s *serviceEdit) byHand() string {
+	if s.onePrompt {
+		return fmt.Sprintf("by hand: %q before the first line that checks the password, and use_first_pass in those that would ask for it again; contrib/stacks shows whole files", strings.Join(strings.Fields(combinedLine), " "))
+	}
 	return fmt.Sprintf("by hand: %q after a password's line that ends the login when it is wrong (requisite, or a pam_deny.so); contrib/stacks shows whole files", strings.Join(strings.Fields(codeLine), " "))
 }

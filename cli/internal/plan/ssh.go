@@ -44,12 +44,24 @@ var methods = map[Mode]string{
 	KeyOrPasswordCode: "publickey keyboard-interactive",
 }
 
+// combinedMethods are those where password and code are typed together: at the prompt of sshd's own method
+// password too.
+var combinedMethods = map[Mode]string{
+	AnyCode:           "publickey,keyboard-interactive password keyboard-interactive",
+	PasswordCode:      "password keyboard-interactive",
+	KeyOrPasswordCode: "publickey password keyboard-interactive",
+}
+
+// HasOnePrompt tells whether the mode has a password that a code can be typed with.
+func (m Mode) HasOnePrompt() bool { return combinedMethods[m] != "" }
+
 // DropIn is the file of ours among sshd's settings. Of several that set the same, the first by name counts.
 const DropIn = sshd.DropIns + "/00-totpd.conf"
 
 // SSH is what sshd is to do.
 type SSH struct {
 	Mode        Mode
+	OnePrompt   bool   // password and code are typed together
 	Root        string // what happens to root, for the notes; empty: nothing
 	old         bool   // before 8.7 another keyword had to agree with KbdInteractiveAuthentication
 	rootMethods string // AuthenticationMethods of root alone; empty: as for everybody
@@ -61,19 +73,27 @@ func (s *SSH) withKey() bool {
 	return s.Mode == AnyCode || s.Mode == KeyCode || strings.Contains(s.rootMethods, "publickey,keyboard-interactive")
 }
 
+// methods are AuthenticationMethods.
+func (s *SSH) methods() string {
+	if s.OnePrompt {
+		return combinedMethods[s.Mode]
+	}
+	return methods[s.Mode]
+}
+
 // addSSH works out sshd's settings.
-func (p *Plan) addSSH(ctx context.Context, h *Host, mode Mode) {
-	if r := p.workOutSSH(ctx, h, mode); r != nil {
+func (p *Plan) addSSH(ctx context.Context, h *Host, mode Mode, onePrompt bool) {
+	if r := p.workOutSSH(ctx, h, mode, onePrompt); r != nil {
 		p.refuse(r)
 	}
 }
 
-func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode) *Refusal {
+func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode, onePrompt bool) *Refusal {
 	major, minor, err := h.SSHD.Version(ctx)
 	if err != nil {
 		return &Refusal{h.SSHD.Program, err.Error(), "nothing was changed"}
 	}
-	p.SSH = &SSH{Mode: mode, old: major < 8 || major == 8 && minor < 7}
+	p.SSH = &SSH{Mode: mode, OnePrompt: onePrompt, old: major < 8 || major == 8 && minor < 7}
 	before, err := h.effective(ctx, map[string][]byte{DropIn: nil}, nil) // without us, also the second time
 	if err != nil {
 		return sshdSays(err)
@@ -147,14 +167,19 @@ func sshdSays(err error) *Refusal {
 // text is the drop-in's.
 func (s *SSH) text() []byte {
 	var b strings.Builder
+	password := `# sshd's own password method can show no second prompt. PAM asks for the password all the same.
+PasswordAuthentication no`
+	if s.OnePrompt {
+		password = `# Password and code are typed together, at the one prompt of either method.
+PasswordAuthentication yes`
+	}
 	fmt.Fprintf(&b, `# Made by "totpctl setup"; "totpctl setup --undo" removes it. It comes first, so that it counts.
 # ssh asks for %s.
 UsePAM yes
 KbdInteractiveAuthentication yes
-# sshd's own password method can show no second prompt. PAM asks for the password all the same.
-PasswordAuthentication no
+%s
 AuthenticationMethods %s
-`, s.Mode.Says(), methods[s.Mode])
+`, s.Mode.Says(), password, s.methods())
 	if s.old {
 		b.WriteString("ChallengeResponseAuthentication yes\n")
 	}

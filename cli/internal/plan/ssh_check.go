@@ -25,8 +25,8 @@ func (p *Plan) checkSSH(ctx context.Context, h *Host) *Refusal {
 	}{
 		{"UsePAM", got.UsePAM},
 		{"KbdInteractiveAuthentication", got.KbdInteractive},
-		{"PasswordAuthentication", !got.Password},
-		{"AuthenticationMethods", waysOf(got.Methods) == methods[p.SSH.Mode]},
+		{"PasswordAuthentication", got.Password == p.SSH.OnePrompt},
+		{"AuthenticationMethods", waysOf(got.Methods) == p.SSH.methods()},
 		{"PubkeyAuthentication", got.Pubkey || p.SSH.Mode != KeyCode},
 	} {
 		if !want.holds {
@@ -85,13 +85,15 @@ func (p *Plan) noteMatches(config *sshd.Config) {
 			}
 			what := "has its own rules"
 			switch value := strings.ToLower(strings.Join(d.Args, " ")); {
-			case keyword == "AuthenticationMethods" && !everyWayAsks(value):
+			case keyword == "AuthenticationMethods" && !p.SSH.everyWayAsks(value):
 				what = "is let in without a code"
-			case keyword == "PasswordAuthentication" && value == "no", keyword == "KbdInteractiveAuthentication" && value == "yes":
+			case keyword == "PasswordAuthentication" && value == "no" && !p.SSH.OnePrompt, keyword == "KbdInteractiveAuthentication" && value == "yes":
 				continue
 			case keyword == "KbdInteractiveAuthentication":
 				what = "can't be asked for a code, nor be let in where one is due"
-			case keyword == "PasswordAuthentication":
+			case keyword == "PasswordAuthentication" && p.SSH.OnePrompt && value == "yes":
+				continue
+			case keyword == "PasswordAuthentication" && !p.SSH.OnePrompt:
 				continue // the method isn't among AuthenticationMethods
 			}
 			p.note("ssh: whoever %q matches %s: %s (%s)", "Match "+d.Match, what, d.String(), d.Place)
@@ -100,9 +102,11 @@ func (p *Plan) noteMatches(config *sshd.Config) {
 }
 
 // everyWayAsks tells whether each list of methods has PAM's questions in it.
-func everyWayAsks(value string) bool {
+func (s *SSH) everyWayAsks(value string) bool {
 	return !slices.ContainsFunc(strings.Fields(value), func(way string) bool {
-		return !strings.Contains(way, "keyboard-interactive")
+		asks := strings.Contains(way, "keyboard-interactive") ||
+			s.OnePrompt && slices.Contains(strings.Split(way, ","), "password")
+		return !asks
 	})
 }
 

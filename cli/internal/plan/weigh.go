@@ -35,6 +35,10 @@ func weigh(entries []stack.Entry, f stack.Finding) (note, bad string) {
 		return "", "the code would be asked for after a wrong password too, so that strangers could use up somebody's attempts"
 	case stack.Twice:
 		return "", "the code would be asked for twice"
+	case stack.Behind:
+		return "", "password and code would be asked for together after the password"
+	case stack.Again:
+		return "", module + " would ask for the password again"
 	case stack.Overruled:
 		return "", "it lets in although the code was wrong"
 	case stack.Closed:

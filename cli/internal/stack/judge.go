@@ -12,6 +12,7 @@ const (
 	Judged                   // our daemon had its say: a right code, or none is due
 	Trusted                  // the caller is let in for what it is: root, a member of wheel
 	Refused                  // the daemon, or the lack of it, said no
+	Known                    // what proved it was a password
 )
 
 // Kind of a Finding.
@@ -29,6 +30,8 @@ const (
 	Closed    FindingKind = "closed"    // lets in nobody, whatever they answer
 	Mute      FindingKind = "mute"      // refuses who needs no code, since nothing else in the stack says yes
 	Trust     FindingKind = "trust"     // lets in without a code whom a module trusts: mostly as it should be
+	Behind    FindingKind = "behind"    // asks for password and code together, after the password
+	Again     FindingKind = "again"     // asks for the password again that was typed with the code
 )
 
 // Finding is something about a stack that an administrator should know.
@@ -37,9 +40,10 @@ type Finding struct {
 	Entry int // the line that does it; -1: the stack as a whole
 }
 
-// Judge tells what is wrong with a stack of type auth that is to ask for a code after the password.
-// Nothing: on every way in, somebody proves who it is, and then, and only then, our daemon is asked and
-// heard. It is a statement about all answers that modules may give.
+// Judge tells what is wrong with a stack of type auth that is to ask for a code after the password, or
+// together with it. Nothing: on every way in, somebody proves who it is, and then, and only then, our daemon
+// is asked and heard; where both are asked for together, our module sees to that order, and a module that
+// follows proves it. It is a statement about all answers that modules may give.
 func Judge(entries []Entry) []Finding {
 	j := judge{entries: entries, found: map[Finding]bool{}}
 	ends, visits := Walk(entries, 0, j.answers)
@@ -48,20 +52,13 @@ func Judge(entries []Entry) []Finding {
 			j.add(Broken, i)
 		}
 	}
-	if !slices.ContainsFunc(entries, func(e Entry) bool { return !e.Sub && e.Role() == Code }) {
+	if !slices.ContainsFunc(entries, func(e Entry) bool { return e.AsksCode() }) {
 		j.add(NoCode, -1)
 	}
+	j.combined = slices.ContainsFunc(entries, func(e Entry) bool { return !e.Sub && e.Role() == Combined })
 	j.judgeEnds(ends)
 	for _, v := range visits {
-		if e := entries[v.Entry]; e.Role() != Code || e.Problem != "" {
-			continue
-		}
-		if v.Facts&Proved == 0 {
-			j.add(Early, v.Entry)
-		}
-		if v.Facts&(Judged|Refused) != 0 {
-			j.add(Twice, v.Entry)
-		}
+		j.judgeVisit(v)
 	}
 	slices.SortFunc(j.list, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Kind, b.Kind))
@@ -70,9 +67,29 @@ func Judge(entries []Entry) []Finding {
 }
 
 type judge struct {
-	entries []Entry
-	found   map[Finding]bool
-	list    []Finding
+	entries  []Entry
+	combined bool // password and code are asked for together
+	found    map[Finding]bool
+	list     []Finding
+}
+
+// judgeVisit is about what has happened before a line is run.
+func (j *judge) judgeVisit(v Visit) {
+	e := j.entries[v.Entry]
+	if e.Problem != "" {
+		return
+	}
+	switch role := e.Role(); {
+	case role == Code && v.Facts&Proved == 0:
+		j.add(Early, v.Entry)
+	case role == Combined && v.Facts&Known != 0:
+		j.add(Behind, v.Entry)
+	case role == Knows && j.combined && v.Facts&Judged != 0 && !e.TakesPassword():
+		j.add(Again, v.Entry)
+	}
+	if e.AsksCode() && v.Facts&(Judged|Refused) != 0 {
+		j.add(Twice, v.Entry)
+	}
 }
 
 func (j *judge) add(kind FindingKind, entry int) {
@@ -95,6 +112,8 @@ func (j *judge) judgeEnds(ends []End) {
 		switch {
 		case end.Facts&Refused != 0:
 			j.add(Overruled, end.By)
+		case end.Facts&Judged != 0 && end.Facts&Proved == 0 && j.combined:
+			j.add(NoProof, end.By)
 		case end.Facts&Judged != 0:
 			// An early code is found where it is asked for.
 		case end.Facts&Trusted != 0:
@@ -120,13 +139,17 @@ func (j *judge) answers(e Entry) []Answer {
 		return []Answer{{Value: "success"}}
 	case Denies:
 		return []Answer{{Value: "auth_err"}}
-	case Code:
+	case Code, Combined:
 		return append(failures(e, Refused, "ignore"), Answer{"success", Judged}, Answer{"ignore", Judged})
 	case WithKey:
 		return append(failures(e, Refused, "ignore"), Answer{"success", Proved | Judged}, Answer{"ignore", 0})
 	case Knows, Has:
 		// One whose password was right, but is too old, is known.
-		right := []Answer{{"success", Proved}, {"new_authtok_reqd", Proved}}
+		proof := Proved
+		if role == Knows {
+			proof |= Known
+		}
+		right := []Answer{{"success", proof}, {"new_authtok_reqd", proof}}
 		if !mayIgnore(e) {
 			return append(failures(e, 0, "new_authtok_reqd", "ignore"), right...)
 		}

@@ -60,6 +60,7 @@ func judged(t *testing.T, text string) string {
 
 func TestJudge(t *testing.T) {
 	const ours = "auth required pam_totpd.so\n"
+	const both = "auth required pam_totpd.so prompt=combined\n"
 	const keyFirst = "auth [success=done ignore=ignore default=die] pam_totpd.so with_key\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"Debian", "@include common-auth\n" + ours, ""},
@@ -77,6 +78,25 @@ func TestJudge(t *testing.T) {
 		{"a su for wheel only", "auth required pam_wheel.so\n@include common-auth\n" + ours, ""},
 		{"a fingerprint instead", "auth sufficient pam_fprintd.so\n@include common-auth\n" + ours, "bypass svc:1"},
 		{"who needs no password", "auth sufficient pam_succeed_if.so user ingroup nopasswdlogin\n@include common-auth\n" + ours, "no proof svc:1"},
+		{"Debian with one prompt", both + "@include common-auth\n", ""},
+		{"Debian with sssd and one prompt", both + "@include common-sss\n", ""},
+		{"Debian with faillock and one prompt", both + "@include common-faillock\n", ""},
+		{"Fedora with one prompt", both + "auth substack password-auth\n", ""},
+		{"Fedora with one prompt, included", both + "auth include password-auth\n", ""},
+		{"one prompt, requisite", "auth requisite pam_totpd.so prompt=combined\n@include common-auth\n", ""},
+		{"one prompt with a key first", keyFirst + both + "@include common-auth\n", ""},
+		{"a su with one prompt", "auth sufficient pam_rootok.so\n" + both + "@include common-auth\n", "trust svc:1"},
+		{"one prompt after the password", "@include common-auth\n" + both, "behind svc:2"},
+		{"one prompt alone", both, "no proof svc:1"},
+		{"one prompt without the password", both + "auth required pam_permit.so\n", "no proof svc:1"},
+		{"one prompt, optional", "auth optional pam_totpd.so prompt=combined\n@include common-auth\n", "overruled common-auth:1"},
+		{"one prompt, sufficient", "auth sufficient pam_totpd.so prompt=combined\n@include common-auth\n", "no proof svc:1; overruled common-auth:1"},
+		{"one prompt and a second", both + "@include common-auth\n" + ours, "twice svc:3"},
+		{"one prompt twice", both + both + "@include common-auth\n", "twice svc:2"},
+		{"one prompt, and the password again", both + "auth [success=ok default=die] pam_krb5.so\n", "again svc:2"},
+		{"one prompt for a directory", both + "auth [success=ok default=die] pam_krb5.so use_first_pass\n", ""},
+		{"one prompt for a sssd that asks", both + "auth required pam_sss.so prompt_always\n", "again svc:2"},
+		{"one prompt before a token", "auth required pam_u2f.so\n" + both + "@include common-auth\n", ""},
 		{"an unknown module", "auth sufficient pam_mystery.so\n@include common-auth\n" + ours, "no proof svc:1"},
 		{"a jump over ours", "auth [success=3 default=ignore] pam_unix.so\nauth requisite pam_deny.so\n" + ours + "auth optional pam_cap.so\nauth required pam_permit.so\n", "bypass svc:1"},
 		{"Fedora, ours after the substack", "auth substack password-auth\n" + ours + "auth include postlogin\n", "early svc:2"},

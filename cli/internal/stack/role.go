@@ -10,15 +10,16 @@ type Role int
 
 // The roles. What isn't known is taken for a module that proves nothing and may answer anything.
 const (
-	Unknown Role = iota
-	Neutral      // says nothing about who the person is: settings, counters, conditions
-	Permits      // always yes
-	Denies       // always no
-	Knows        // proves who it is by a password
-	Has          // proves it by something else: a token, a fingerprint, a key
-	Trusts       // lets in for what the caller is already: root, a member of wheel
-	Code         // ours
-	WithKey      // ours, with the argument with_key: asks for a code where sshd has verified a key
+	Unknown  Role = iota
+	Neutral       // says nothing about who the person is: settings, counters, conditions
+	Permits       // always yes
+	Denies        // always no
+	Knows         // proves who it is by a password
+	Has           // proves it by something else: a token, a fingerprint, a key
+	Trusts        // lets in for what the caller is already: root, a member of wheel
+	Code          // ours
+	WithKey       // ours, with the argument with_key: asks for a code where sshd has verified a key
+	Combined      // ours, with the argument prompt=combined: asks for password and code together
 )
 
 // OurName is our module's.
@@ -26,6 +27,9 @@ const OurName = "pam_totpd"
 
 // KeyArgument makes our module have no opinion unless sshd has verified a key.
 const KeyArgument = "with_key"
+
+// CombinedArgument makes our module ask for the password too, and leave it to the modules that follow.
+const CombinedArgument = "prompt=combined"
 
 var roles = map[Role]string{
 	Neutral: `pam_access pam_apparmor pam_canonicalize_user pam_cap pam_cgfs pam_cgroup pam_chroot pam_debug
@@ -61,6 +65,8 @@ func (l Line) Role() Role {
 	switch name := l.Name(); {
 	case name == OurName && slices.Contains(l.Args, KeyArgument):
 		return WithKey
+	case name == OurName && slices.Contains(l.Args, CombinedArgument):
+		return Combined
 	case name == OurName:
 		return Code
 	case name == "pam_wheel" && slices.Contains(l.Args, "trust"):
@@ -70,5 +76,17 @@ func (l Line) Role() Role {
 	}
 }
 
+// TakesPassword tells whether a module that checks a password takes one that another has asked for. pam_unix
+// does so by itself since Linux-PAM 1.3.1, as all do that use pam_get_authtok(3); so does pam_sss.
+func (l Line) TakesPassword() bool {
+	if slices.Contains(l.Args, "try_first_pass") || slices.Contains(l.Args, "use_first_pass") {
+		return true
+	}
+	return l.Name() == "pam_unix" || l.Name() == "pam_sss" && !slices.Contains(l.Args, "prompt_always")
+}
+
 // Ours tells whether the line is for our module.
 func (l Line) Ours() bool { return l.Name() == OurName }
+
+// AsksCode tells whether the line asks for a code of whoever has one, key or not.
+func (e Entry) AsksCode() bool { return !e.Sub && (e.Role() == Code || e.Role() == Combined) }

@@ -19,6 +19,7 @@ const (
 	daemonGone                   // the same, and ours finds no daemon
 	verifiedKey                  // those modules have said no; ours is real
 	keyDaemonGone                // the same, and ours finds no daemon
+	wrongTogether                // the modules that check passwords are real, and so is ours; the daemon is not
 )
 
 // reached is the sign that a stack came to our line.
@@ -77,20 +78,9 @@ func (c *copier) line(l stack.Line) stack.Line {
 	switch role := l.Role(); {
 	case role == stack.Code && c.purpose == wrongPassword:
 		return with(l, "pam_echo.so", reached)
-	case role == stack.Code || role == stack.WithKey:
-		l.Args = slices.Clone(l.Args)
-		if len(c.module) > 0 {
-			l.Module = c.module[0]
-			l.Args = append(l.Args, c.module[1:]...)
-		}
-		if c.purpose == daemonGone || c.purpose == keyDaemonGone {
-			l.Args = slices.DeleteFunc(l.Args, func(arg string) bool {
-				return strings.HasPrefix(arg, "socket=") || strings.HasPrefix(arg, "timeout=")
-			})
-			l.Args = append(l.Args, "socket="+filepath.Join(c.dir, "nobody-listens-here"), "timeout=1")
-		}
-		return l
-	case role == stack.Knows && c.purpose == wrongPassword:
+	case role == stack.Code || role == stack.WithKey || role == stack.Combined:
+		return c.ours(l)
+	case role == stack.Knows && (c.purpose == wrongPassword || c.purpose == wrongTogether):
 		if l.Name() == "pam_unix" {
 			l.Args = append(slices.Clone(l.Args), "nodelay")
 		}
@@ -102,6 +92,47 @@ func (c *copier) line(l stack.Line) stack.Line {
 		return with(l, "pam_deny.so")
 	}
 	return with(l, "pam_permit.so")
+}
+
+// ours is a line of our module, with the sockets that suit the purpose.
+func (c *copier) ours(l stack.Line) stack.Line {
+	l.Args = slices.Clone(l.Args)
+	if len(c.module) > 0 {
+		l.Module = c.module[0]
+		l.Args = append(l.Args, c.module[1:]...)
+	}
+	switch c.purpose {
+	case daemonGone, keyDaemonGone:
+		l.Args = append(without(l.Args, "socket=", "timeout="), "socket="+filepath.Join(c.dir, "nobody"), "timeout=1")
+	case wrongTogether:
+		passwords := passwordSocket(l.Args)
+		l.Args = append(without(l.Args, "socket=", "password_socket="), "socket="+filepath.Join(c.dir, feigned), "password_socket="+passwords)
+	}
+	return l
+}
+
+// without are the arguments without those that begin so.
+func without(args []string, names ...string) []string {
+	return slices.DeleteFunc(args, func(arg string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(arg, name) })
+	})
+}
+
+// passwordSocket is where our module asks about passwords: see pam_totpd(8).
+func passwordSocket(args []string) string {
+	login, passwords := "/run/totpd/login.sock", ""
+	for _, arg := range args {
+		if path, is := strings.CutPrefix(arg, "socket="); is {
+			login = path
+		}
+		if path, is := strings.CutPrefix(arg, "password_socket="); is {
+			passwords = path
+		}
+	}
+	if passwords == "" {
+		passwords = filepath.Join(filepath.Dir(login), "password.sock")
+	}
+	return passwords
 }
 
 func with(l stack.Line, module string, args ...string) stack.Line {

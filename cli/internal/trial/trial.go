@@ -36,9 +36,14 @@ type Check struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Service tries the logins of one service. withKey: a key that sshd has verified stands for the password.
-func (t *Trial) Service(ctx context.Context, name string, withKey bool) []Check {
-	checks := []Check{t.wrongPassword(ctx, name), t.rightPassword(ctx, name), t.daemonGone(ctx, name, daemonGone)}
+// Service tries the logins of one service. withKey: a key that sshd has verified stands for the password;
+// onePrompt: password and code are typed together.
+func (t *Trial) Service(ctx context.Context, name string, withKey, onePrompt bool) []Check {
+	wrong := t.wrongPassword
+	if onePrompt {
+		wrong = t.wrongTogether
+	}
+	checks := []Check{wrong(ctx, name), t.rightPassword(ctx, name), t.daemonGone(ctx, name, daemonGone)}
 	if withKey {
 		checks = append(checks, t.key(ctx, name), t.daemonGone(ctx, name, keyDaemonGone))
 	}
@@ -61,13 +66,21 @@ func (t *Trial) try(ctx context.Context, service string, p purpose) (Answer, err
 	if err != nil {
 		return Answer{}, err
 	}
+	return t.tryIn(ctx, dir, service, p)
+}
+
+// tryIn makes the copy in this directory.
+func (t *Trial) tryIn(ctx context.Context, dir, service string, p purpose) (Answer, error) {
 	c := copier{tree: t.Tree, dir: dir, module: t.Module, purpose: p}
 	if err := c.service(strings.ToLower(service)); err != nil {
 		return Answer{}, err
 	}
 	r := Request{Dir: dir, Service: service, User: t.User, Password: "not-the-password-of-anybody"}
-	if p == verifiedKey || p == keyDaemonGone {
+	switch p {
+	case verifiedKey, keyDaemonGone:
 		r.Env = []string{keyEnv}
+	case wrongTogether:
+		r.Password += strings.Repeat("1", feignedDigits)
 	}
 	return t.ask(ctx, r)
 }

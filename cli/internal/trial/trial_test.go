@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,5 +162,50 @@ func TestWithKey(t *testing.T) {
 	var said []string
 	if err := start(&said).SetCred(pam.EstablishCred); err != nil || !slices.Contains(said, "cred=success") {
 		t.Errorf("setcred: %v, said %q", err, said)
+	}
+}
+
+// A wrong password with a code behind it: tried with a totpd-password that knows none.
+func TestWrongTogether(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root asks totpd-password")
+	}
+	const both = "auth required pam_totpd.so prompt=combined\n"
+	for _, c := range []struct {
+		name, text string
+		verdict    byte // of totpd-password; 0: nobody listens
+		cause      string
+	}{
+		{"sound", both + "@include common-auth\n", 2, ""},
+		{"sound with a socket of its own", "auth required pam_totpd.so prompt=combined socket=/nowhere\n@include common-auth\n", 2, ""},
+		{"nobody to ask", both + "@include common-auth\n", 0, "totpd-password doesn't answer"},
+		{"any password is right", both + "@include common-auth\n", 1, "the code is judged"},
+		{"takes any password", "auth sufficient pam_totpd.so prompt=combined\nauth required pam_permit.so\n", 2, "it is let in"},
+	} {
+		trial := trialOf(t, c.text)
+		socket := filepath.Join(t.TempDir(), "p")
+		trial.Module = append(trial.Module, "password_socket="+socket)
+		if c.verdict != 0 {
+			l, err := net.Listen("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					conn.Read(make([]byte, 2000))
+					conn.Write([]byte{c.verdict, 0})
+					conn.Close()
+				}
+			}()
+		}
+		got := trial.wrongTogether(context.Background(), "svc")
+		if got.OK != (c.cause == "") || !strings.Contains(got.Cause, c.cause) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
 	}
 }
