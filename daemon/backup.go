@@ -64,7 +64,7 @@ func backup(file, what string, l *log.Logger) error {
 	if err == nil {
 		err = os.Stdin.Sync()
 	}
-	record(caller, "backup", err)
+	record(caller, "backup", cfg.Store.Path, err)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func restore(file string, l *log.Logger) error {
 			return err
 		},
 	})
-	record(caller, "restore", err)
+	record(caller, "restore", cfg.Store.Path, err)
 	if err != nil {
 		return err
 	}
@@ -137,13 +137,18 @@ func keyOf(check, brought string, cfg config.Config) (*seal.Copied, error) {
 	return &key, nil
 }
 
-// record writes the journal line of a backup or a restoration.
-func record(caller uint32, what string, err error) {
+// record writes the journal line of a backup or a restoration, and has it in the history, where there is one.
+func record(caller uint32, what, path string, err error) {
 	e := audit.Event{
 		Kind: audit.Backup, Caller: audit.UID(caller), Result: audit.Done, Reason: what, Reference: audit.NewReference(),
 	}
 	if err != nil {
 		e.Result, e.Detail = audit.Unavailable, err.Error()
 	}
-	audit.ToJournal().Record(e)
+	events := audit.ToJournal()
+	if st, err := store.OpenBeside(path); err == nil {
+		defer st.Close()
+		events.Tell(st.Record)
+	}
+	events.Record(e)
 }
