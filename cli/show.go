@@ -11,13 +11,17 @@ import (
 	"github.com/totpd/totpd/daemon/control"
 )
 
+// sourcesShown is how many known sources a person is shown, the latest.
+const sourcesShown = 5
+
 func newShow(c *command) *cobra.Command {
 	return c.withPolkit(c.withJSON(&cobra.Command{
 		Use:   "show USER [OPTIONS]",
 		Short: "Show everything about somebody",
 		Long: `Show on one screen what whoever helps USER needs to know: devices, recovery and
 bypass codes, remembered computers, what was wrong and whether that makes logins
-wait, and the latest logins.
+wait, from where USER has logged in before, what the rules ask for, and the
+latest logins.
 
 For root, and whom polkit allows org.totpd.manage.status; the password that it
 may want is asked for at a terminal, unless --no-ask is given.`,
@@ -44,14 +48,23 @@ func (c *command) showUser(ctx context.Context, user string) error {
 	}
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s:\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
 	a := s.Account
 	a.Remembered = 0 // each has a row of its own
 	c.account(table, a)
 	for _, r := range s.Computers {
-		fmt.Fprintf(table, "remembered:\t%s\n", printable(fmt.Sprintf("%s, until %s", r.Name, date(r.Expires))))
+		row("remembered", "%s, %s, until %s", r.From, r.Name, date(r.Expires))
 	}
 	if s.Passwords > 0 {
-		fmt.Fprintf(table, "wrong passwords:\t%d in a row, given to totpctl\n", s.Passwords)
+		row("wrong passwords", "%d in a row, given to totpctl", s.Passwords)
+	}
+	for _, f := range s.Sources[max(0, len(s.Sources)-sourcesShown):] {
+		row("known source", "%s, last on %s", f.From, date(f.Used))
+	}
+	if s.Policy != nil {
+		row("rules", "%s; more: totpctl policy explain %s", demand(*s.Policy), quote(s.User))
 	}
 	table.Flush()
 	if len(s.Logins) > 0 {

@@ -13,9 +13,18 @@ type ShowRequest struct {
 // Shown is what whoever helps a user needs to know.
 type Shown struct {
 	Account
-	Passwords int        `json:"passwords"` // wrong passwords in a row, given to totpctl
-	Computers []Computer `json:"computers"` // from which no code is asked
-	Logins    []LogEntry `json:"logins"`    // the latest, in order
+	Passwords int        `json:"passwords"`        // wrong passwords in a row, given to totpctl
+	Computers []Computer `json:"computers"`        // from which no code is asked
+	Sources   []Source   `json:"sources"`          // the latest last
+	Policy    *Policy    `json:"policy,omitempty"` // for a login through sshd on this host, where it can be told
+	Logins    []LogEntry `json:"logins"`           // the latest, in order
+}
+
+// Source is where a user has logged in from. Strangers can't keep the user out from there.
+type Source struct {
+	From     string    `json:"from"`
+	Used     time.Time `json:"used"`
+	Failures int       `json:"failures"` // in a row, since
 }
 
 // UnlockRequest forgets all failures of a user.

@@ -29,7 +29,7 @@ func signalsOf(e audit.Event) []told {
 		return locked(e, user)
 	case e.Kind == audit.Enrol && e.Result == audit.Done:
 		return []told{{"Enrolled", user, true, []any{user, clean(e.Device)}}}
-	case e.Kind == audit.Disable && e.Result == audit.Done:
+	case (e.Kind == audit.Disable || e.Kind == audit.Reset) && e.Result == audit.Done:
 		return []told{{"Disabled", user, true, []any{user}}}
 	}
 	return nil

@@ -48,13 +48,11 @@ func (s *Service) Show(ctx context.Context, user string) (control.Shown, error) 
 	if err != nil {
 		return control.Shown{}, s.report(ctx, audit.Control, "show", user).refuse(err)
 	}
-	shown := control.Shown{Account: told, Passwords: acc.Password.Failures, Computers: []control.Computer{}, Logins: []control.LogEntry{}}
-	now := s.clock()
-	for _, c := range acc.Remembered {
-		if now.Before(c.Expires) {
-			shown.Computers = append(shown.Computers, tell(c))
-		}
+	shown := control.Shown{
+		Account: told, Passwords: acc.Password.Failures, Computers: computers.Computers, Sources: []control.Source{}, Logins: []control.LogEntry{},
 	}
-	slices.SortStableFunc(shown.Computers, func(a, b control.Computer) int { return b.Since.Compare(a.Since) })
+	for _, s := range acc.Sources {
+		shown.Sources = append(shown.Sources, control.Source{From: s.Key, Used: s.Used, Failures: s.Failures})
+	}
 	return shown, nil
 }

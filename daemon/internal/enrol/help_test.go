@@ -59,6 +59,7 @@ func (w *world) full() {
 			{Hash: hash("c"), From: "192.0.2.7", Name: "laptop", Since: noon, Expires: noon.Add(time.Hour)},
 			{Hash: hash("d"), From: "192.0.2.8", Name: "gone", Since: noon, Expires: noon},
 		}
+		*a = throttle.Know(*a, "192.0.2.7", noon)
 		a.Grace = []account.Grace{{Hash: hash("g"), Expires: noon.Add(time.Hour)}}
 		a.Codes, a.Password = account.Attempts{Failures: 2, Last: noon}, account.Attempts{Failures: 3, Last: noon}
 	})
@@ -104,7 +105,7 @@ func TestShow(t *testing.T) {
 	w.full()
 	shown, err := w.Show(ctx, "alice")
 	if err != nil || shown.Failures != 2 || shown.Passwords != 3 || len(shown.Bypass) != 1 || shown.RecoveryLeft != 10 ||
-		len(shown.Computers) != 1 || shown.Computers[0].Name != "laptop" || len(shown.Devices) != 1 {
+		len(shown.Sources) != 1 || shown.Sources[0].From != "192.0.2.7" || len(shown.Computers) != 1 || shown.Computers[0].Name != "laptop" || len(shown.Devices) != 1 {
 		t.Errorf("%+v, %v", shown, err)
 	}
 }

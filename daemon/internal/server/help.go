@@ -15,6 +15,9 @@ func (c *call) show(ctx context.Context, _ control.ShowRequest) (control.Shown, 
 	if err != nil {
 		return control.Shown{}, err
 	}
+	if rules, err := c.policy(ctx, control.PolicyRequest{}); err == nil { // else the journal says why
+		shown.Policy = &rules
+	}
 	shown.Logins, err = c.history(ctx, audit.Query{User: c.user, Kind: audit.Login, Limit: loginsShown})
 	return shown, err
 }
