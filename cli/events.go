@@ -25,7 +25,7 @@ func newEvents(c *command) *cobra.Command {
 		Short: "Follow refused logins, locks and enrolments",
 		Long: `Print a line for each login of yours that was refused, and when your second
 factor is set up, locked or taken away, as it happens. root sees everybody's.
-What happened before is in the journal. Ctrl-C ends it.
+totpctl log shows what happened before. Ctrl-C ends it.
 
 They come over the system bus, also across restarts of totpd. --json prints one
 object a line, with time, event (refused, locked, enrolled or disabled), user

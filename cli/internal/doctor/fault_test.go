@@ -218,8 +218,8 @@ var faults = []fault{
 		h.write("proc/4711/attr/current", "unconfined\n")
 	}, want: "apparmor-unconfined", remedy: "systemctl restart totpd"},
 
-	{name: "locked", plant: func(h *host) { h.account(100) }, want: "people-locked", remedy: "totpctl disable games --yes", root: true},
-	{name: "waiting", plant: func(h *host) { h.account(50) }, want: "people-waiting", root: true},
+	{name: "locked", plant: func(h *host) { h.account(100) }, want: "people-locked", remedy: "totpctl unlock games", root: true},
+	{name: "waiting", plant: func(h *host) { h.account(20) }, want: "people-waiting", root: true},
 	{name: "gone", plant: func(h *host) {
 		h.account(0)
 		h.Lookup = func(name string) (*user.User, error) {

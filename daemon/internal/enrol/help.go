@@ -2,7 +2,6 @@ package enrol
 
 import (
 	"context"
-	"slices"
 
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/account"
@@ -41,6 +40,10 @@ func (s *Service) Reset(ctx context.Context, user string) (control.Account, erro
 // Show tells everything that an admin may be told of the account.
 func (s *Service) Show(ctx context.Context, user string) (control.Shown, error) {
 	told, err := s.Status(ctx, user)
+	if err != nil {
+		return control.Shown{}, err
+	}
+	computers, err := s.Remembered(ctx, user)
 	if err != nil {
 		return control.Shown{}, err
 	}
