@@ -44,7 +44,7 @@ with or without a time of day. --json prints one object a line. How long events
 are kept is set in totpd.toml(5), [log].`,
 		Example:           "  totpctl log --reference 7F3K-Q2ND",
 		Args:              atMostUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.log(cmd.Context(), userOf(args), o)
 		},
@@ -173,7 +173,7 @@ func (c *command) printEntry(e control.LogEntry) error {
 	if c.json {
 		return c.printJSON(e)
 	}
-	_, err := fmt.Fprintln(c.out, inPlainWords(e))
+	_, err := fmt.Fprintln(c.out, inPlainWords(e, c.colours()))
 	return err
 }
 
@@ -199,8 +199,18 @@ var whys = map[string]string{
 }
 
 // inPlainWords is an entry as a line for people.
-func inPlainWords(e control.LogEntry) string {
-	text := cmp.Or(whats[e.Kind], e.Kind) + " " + cmp.Or(results[e.Result], e.Result)
+func inPlainWords(e control.LogEntry, on colours) string {
+	who := e.Time.Local().Format(time.DateTime) + " " + printable(cmp.Or(e.User, "-")+": "+cmp.Or(whats[e.Kind], e.Kind))
+	result := printable(cmp.Or(results[e.Result], e.Result))
+	switch e.Result {
+	case "refused", "unavailable":
+		result = on.bad(result)
+	case "retry":
+		result = on.warn(result)
+	case "accepted":
+		result = on.good(result)
+	}
+	var text string
 	why, known := whys[e.Reason]
 	if !known {
 		why = cmp.Or(reasons[e.Reason], strings.ReplaceAll(e.Reason, "_", " "))
@@ -219,7 +229,7 @@ func inPlainWords(e control.LogEntry) string {
 	if e.Reference != "" {
 		text += " (reference " + e.Reference + ")"
 	}
-	return e.Time.Local().Format(time.DateTime) + " " + printable(cmp.Or(e.User, "-")+": "+text)
+	return who + " " + result + printable(text)
 }
 
 // askedBy names who asked: of a login that is root's program and tells nothing.

@@ -38,7 +38,7 @@ var steps = []struct {
 	{func(o overview) bool { return o.enrolled() && !o.few() }, "recovery-codes", "see how many recovery codes are left, or make new ones"},
 	{func(o overview) bool { return o.enrolled() && !o.root && !o.account.Locked }, "enrol", "add another device"},
 	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered > 0 }, "remembered", "list the computers that are asked for no code"},
-	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered == 0 }, "events", "watch for refused logins of yours"},
+	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered == 0 }, "log", "see your logins, and those that were refused"},
 	{func(o overview) bool { return o.answers && o.root }, "users", "list everybody who has a second factor"},
 	{func(o overview) bool { return o.root || !o.answers }, "doctor", "look for what is wrong with this host's logins"},
 	{func(o overview) bool { return !o.answers && o.root }, "--offline users", "list everybody who has one, without the daemon"},
@@ -92,6 +92,9 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 		row("recovery", colour.left(a.RecoveryLeft))
 	} else {
 		row("second factor", colour.strong("off"))
+	}
+	if a.MustEnrol {
+		row("reset", "the next login enrols")
 	}
 	for _, b := range a.Bypass {
 		row("bypass code", printable(fmt.Sprintf("%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))))

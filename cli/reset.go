@@ -30,7 +30,7 @@ terminal, unless --no-ask is given.
 While the daemon is down: totpctl --offline reset USER.`,
 		Example:           "  totpctl reset alice --yes",
 		Args:              oneUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.reset(cmd.Context(), args[0], yes)
 		},

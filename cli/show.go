@@ -27,7 +27,7 @@ For root, and whom polkit allows org.totpd.manage.status; the password that it
 may want is asked for at a terminal, unless --no-ask is given.`,
 		Example:           "  totpctl show alice",
 		Args:              oneUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.showUser(cmd.Context(), args[0])
 		},
@@ -71,7 +71,7 @@ func (c *command) showUser(ctx context.Context, user string) error {
 		text.WriteString("\nThe latest logins; more: totpctl log " + quote(s.User) + "\n")
 	}
 	for _, e := range s.Logins {
-		text.WriteString(inPlainWords(e) + "\n")
+		text.WriteString(inPlainWords(e, c.colours()) + "\n")
 	}
 	if _, err := c.out.WriteString(text.String()); err != nil {
 		return failed("show", user, err)

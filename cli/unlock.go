@@ -23,7 +23,7 @@ may want is asked for at a terminal, unless --no-ask is given.
 While the daemon is down: totpctl --offline unlock USER.`,
 		Example:           "  totpctl unlock alice",
 		Args:              oneUser,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.unlock(cmd.Context(), args[0])
 		},
