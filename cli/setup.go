@@ -54,8 +54,8 @@ pam-auth-update or authselect. What ssh asks for:
   key+code              a key and a code; no longer the password
   key-or-password+code  a key alone, or the password and a code
 
-With --one-prompt the password is typed with a code right behind it, for what has
-one prompt: sshd's password method, display managers, Ansible's become.
+With --one-prompt the password is typed with a code right behind it, for what
+has one prompt: sshd's password method, display managers, Ansible's become.
 
 On a terminal, what isn't said is asked. Keep a root shell open, and try a
 second login right afterwards. --undo takes everything back.`,
