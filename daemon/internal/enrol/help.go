@@ -9,7 +9,8 @@ import (
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
-// Unlock forgets all failures of a user, with codes and with passwords, who keeps everything else. It is how root helps whoever is locked.
+// Unlock forgets all failures of a user, with codes and with passwords. Everything else is kept. It is how
+// root helps whoever is locked.
 func (s *Service) Unlock(ctx context.Context, user string) (control.Unlocked, error) {
 	r := s.report(ctx, audit.Unlock, "unlock", user)
 	var before account.Account

@@ -133,6 +133,7 @@ func (d *Dialogue) remembered(ctx context.Context, text []byte) decision {
 		return dec
 	}
 	now := d.service.clock().Round(0).UTC()
+	dec.kept = false // the history has the code alone
 	err := d.service.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
 		if !acc.Enrolled() { // disabled in between
 			return acc, errUnchanged
