@@ -61,6 +61,7 @@ type exam struct {
 	listed    bool              // accounts holds them
 	module    string            // path of the module; empty: there is none
 	required  []string          // services that need an answer of the daemon
+	together  map[string]bool   // services that ask for password and code together
 	alone     bool              // sshd's stack asks for a code and for no password
 	cantAsk   bool              // sshd asks PAM, but can't show its questions
 	deaf      bool              // nobody listens at the login socket
@@ -69,14 +70,14 @@ type exam struct {
 
 // Examine looks at everything and returns what it found. It ends early when ctx does.
 func Examine(ctx context.Context, h Host) Report {
-	x := &exam{Host: h, ctx: ctx}
+	x := &exam{Host: h, ctx: ctx, together: map[string]bool{}}
 	x.report.Findings, x.report.Fine, x.report.Unseen = []Finding{}, []Line{}, []Line{}
 	x.report.Facts.Time, x.report.Facts.UID = h.Now, h.UID
 	x.report.Facts.Versions.Command = cmp.Or(h.Version, "unknown")
 	for _, look := range []func(){
 		x.lookHost, x.lookUnits, x.lookConfig, x.lookDaemon, x.judgeUnits, x.lookSockets,
 		x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookClock,
-		x.lookSELinux, x.lookAppArmor, x.lookPeople, x.lookSetup,
+		x.lookSELinux, x.lookAppArmor, x.lookPeople, x.lookRules, x.lookSetup,
 	} {
 		if ctx.Err() != nil {
 			break

@@ -78,6 +78,14 @@ var faults = []fault{
 	{name: "a long timeout", plant: run("sed -i s/debug/timeout=31/ etc/pam.d/sudo"), want: "stack-argument"},
 	{name: "a socket that isn't there", plant: run("sed -i s,debug,socket=/run/nowhere, etc/pam.d/sudo"), want: "stack-socket", place: "/etc/pam.d/sudo:2", heals: true},
 	{name: "-auth", plant: run("sed -i s/auth.required.pam_totpd/-auth\\ required\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-dash", heals: true},
+	{name: "a password socket that isn't there", plant: run("sed -i s,debug,password_socket=/run/nowhere, etc/pam.d/sudo"), want: "stack-socket", place: "/etc/pam.d/sudo:2", heals: true},
+	{name: "one prompt, and its stack", plant: write("etc/pam.d/sudo", "auth required pam_totpd.so prompt=combined\n@include common-auth\n"), want: ""},
+	{name: "one prompt after the password", plant: run("sed -i s/debug/prompt=combined/ etc/pam.d/sudo"), want: "stack-behind", place: "/etc/pam.d/sudo:2", remedy: "sed -i '2s| *prompt=combined||' /etc/pam.d/sudo", heals: true},
+	{name: "one prompt, and the password again", plant: write("etc/pam.d/sudo", "auth required pam_totpd.so prompt=combined\nauth requisite pam_sss.so prompt_always\n"), want: "stack-again", place: "/etc/pam.d/sudo:2", heals: true},
+	{name: "one prompt, and nobody checks the password", plant: write("etc/pam.d/sudo", "auth required pam_totpd.so prompt=combined\n"), want: "stack-alone", place: "/etc/pam.d/sudo:1", heals: true},
+	{name: "one prompt that is jumped over", plant: write("etc/pam.d/sudo", "auth [success=1 default=ignore] pam_localuser.so\nauth required pam_totpd.so prompt=combined\n@include common-auth\n"), want: "stack-skipped", place: "/etc/pam.d/sudo:2", remedy: "above all that check the password"},
+	{name: "one prompt with a key", plant: run("sed -i 's/debug/with_key prompt=combined/' etc/pam.d/sudo"), want: "stack-argument", place: "/etc/pam.d/sudo:2", root: false},
+	{name: "one prompt that can't be", plant: run("sed -i s/debug/prompt=both/ etc/pam.d/sudo"), want: "stack-argument"},
 	{name: "as account", plant: run("echo account required pam_totpd.so >>etc/pam.d/sudo"), want: "stack-type", place: "/etc/pam.d/sudo:4", heals: true},
 	{name: "in the password service", plant: run("sed -i '1a auth required pam_totpd.so' etc/pam.d/totpd"), want: "stack-totpd", place: "/etc/pam.d/totpd:2", heals: true},
 	{name: "in what the password service includes", plant: func(h *host) {
@@ -104,6 +112,20 @@ var faults = []fault{
 		place: "/etc/ssh/sshd_config.d/totpd.conf:4", remedy: "AuthenticationMethods any", root: true},
 	{name: "a key alone", plant: run("sed -i '4d' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-bypass", root: true},
 	{name: "a code alone over ssh", plant: write("etc/pam.d/sshd", "auth required pam_totpd.so\nauth required pam_permit.so\n"), want: "sshd-code-alone", place: "/etc/ssh/sshd_config.d/totpd.conf:4", heals: true, root: true},
+	{name: "one prompt over ssh", plant: func(h *host) {
+		h.write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n")
+		h.write("etc/ssh/sshd_config.d/totpd.conf", "UsePAM yes\nKbdInteractiveAuthentication no\nPasswordAuthentication yes\nAuthenticationMethods password\n")
+	}, want: "", root: true},
+	{name: "one prompt over ssh, by either method", plant: func(h *host) {
+		h.write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n")
+		h.write("etc/ssh/sshd_config.d/totpd.conf", "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication yes\nAuthenticationMethods password keyboard-interactive\n")
+	}, want: "", root: true},
+	{name: "one prompt over ssh, and not by the method for it", plant: write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n"),
+		want: "sshd-one-prompt", place: "/etc/ssh/sshd_config.d/totpd.conf:3", remedy: "PasswordAuthentication yes", root: true},
+	{name: "one prompt over ssh, and no method", plant: func(h *host) {
+		h.write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n")
+		h.write("etc/ssh/sshd_config.d/totpd.conf", "UsePAM yes\nKbdInteractiveAuthentication no\nPasswordAuthentication no\nAuthenticationMethods password\n")
+	}, want: "sshd-kbdint sshd-one-prompt", root: true},
 	{name: "root with a password", plant: func(h *host) {
 		h.write("etc/shadow", "root:$y$abc:1::::::\n")
 		h.run("echo PermitRootLogin yes >>etc/ssh/sshd_config")
@@ -229,6 +251,14 @@ var faults = []fault{
 			return &user.User{Uid: "0"}, nil
 		}
 	}, want: "people-gone", remedy: "totpctl disable games --yes", root: true},
+	{name: "must enrol", plant: func(h *host) { h.rule("required", "true") }, want: "people-required", remedy: "totpctl policy explain games --service sshd", root: true},
+	{name: "must enrol, and can't", plant: func(h *host) { h.rule("required", "false") }, want: "people-refused", remedy: "totpctl enrol games", root: true},
+	{name: "must enrol, and can't at one prompt", plant: func(h *host) {
+		h.rule("required", "true")
+		h.write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n")
+		h.write("etc/ssh/sshd_config.d/totpd.conf", "UsePAM yes\nPasswordAuthentication yes\nAuthenticationMethods password\n")
+	}, want: "people-refused", remedy: "totpctl policy explain games --service sshd", root: true},
+	{name: "must enrol, and has", plant: func(h *host) { h.rule("required", "true"); h.account(0) }, want: "", root: true},
 	{name: "the daemon's user is missing", plant: func(h *host) {
 		h.Lookup = func(name string) (*user.User, error) { return nil, user.UnknownUserError(name) }
 	}, want: "daemon-user", remedy: "systemd-sysusers totpd.conf"},
@@ -287,6 +317,28 @@ func (h *host) account(failures int) {
 	if _, err := db.Exec("UPDATE account SET record = json_set(record, '$.codes', json(?)) WHERE user = ?", codes, somebody); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// rule makes one that says whether a code is required, and whether somebody may enrol at the login.
+func (h *host) rule(require, enrolAtLogin string) {
+	h.Helper()
+	h.write("etc/passwd", "root:x:0:0::/root:/usr/sbin/nologin\n"+somebody+":x:1000:1000::/:/bin/sh\n")
+	h.run("printf '\n[[rule]]\nrequire = \"" + require + "\"\nenrol_at_login = " + enrolAtLogin + "\n' >>daemon.toml")
+	if err := syscall.Kill(h.pid, syscall.SIGHUP); err != nil {
+		h.Fatal(err)
+	}
+	client := control.NewClient(h.path("run/totpd/control.sock"))
+	for range 1000 {
+		p, err := client.Policy(h.Context(), control.PolicyRequest{User: somebody})
+		if err != nil {
+			h.Fatal(err)
+		}
+		if p.Require == require {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	h.Fatal("the daemon has no such rule")
 }
 
 // setUp has a file changed as totpctl setup does it.

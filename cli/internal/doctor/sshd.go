@@ -94,13 +94,13 @@ func (x *exam) brokenSSHD(f *sshd.Failure) {
 }
 
 func (s *server) judge() {
-	kbdOpen := slices.ContainsFunc(s.settings.Ways(), func(way []string) bool { return slices.ContainsFunc(way, isKbd) })
+	kbdOpen := slices.ContainsFunc(s.settings.Ways(), s.asks)
 	switch {
 	case !s.settings.UsePAM:
 		place, remedy, more := s.wrong("UsePAM", "yes")
 		s.found("sshd-usepam", place, remedy, "sshd doesn't ask PAM (UsePAM no), so nobody is asked for a code over ssh%s", more)
 		s.cantAsk = !s.settings.Password
-	case !s.settings.KbdInteractive:
+	case !s.settings.KbdInteractive && !(s.together["sshd"] && s.settings.Password):
 		place, remedy, more := s.wrong("KbdInteractiveAuthentication", "yes")
 		s.found("sshd-kbdint", place, remedy, "sshd can't ask for a code: KbdInteractiveAuthentication is off%s", more)
 		s.cantAsk = true
@@ -115,6 +115,11 @@ func (s *server) judge() {
 	s.judgeAge()
 }
 
+// asks tells whether a code is asked for in one of the methods of a way.
+func (s *server) asks(way []string) bool {
+	return slices.ContainsFunc(way, isKbd) || s.together["sshd"] && s.settings.UsePAM && slices.Contains(way, "password")
+}
+
 func isKbd(method string) bool { return method == kbd || strings.HasPrefix(method, kbd+":") }
 
 // judgeWays looks at each way in: whether a code is asked for, and whether that can be done.
@@ -123,13 +128,18 @@ func (s *server) judgeWays() {
 	password, alone := false, false
 	for _, way := range s.settings.Ways() {
 		password = password || slices.Contains(way, "password") && s.settings.UsePAM
-		asks := slices.ContainsFunc(way, isKbd)
+		asks := s.asks(way)
 		if !asks && !slices.Contains(way, "password") {
 			bare = append(bare, strings.Join(way, ","))
 		}
 		alone = alone || asks && len(way) == 1
 	}
-	if password {
+	if s.together["sshd"] && s.settings.UsePAM && !password {
+		place, remedy, more := s.wrong("PasswordAuthentication", "yes")
+		s.found("sshd-one-prompt", place, remedy+"  # and \"password\" among AuthenticationMethods",
+			"the stack of sshd has one prompt for password and code, and sshd's password method, which needs that, is off%s", more)
+	}
+	if password && !s.together["sshd"] {
 		place, remedy, more := s.wrong("PasswordAuthentication", "no")
 		s.found("sshd-password", place, remedy,
 			"sshd's own password method is on, which can't show a second question: whoever has a second factor is refused there%s", more)
@@ -183,10 +193,10 @@ func (s *server) judgeMatch() {
 			return when(slices.Equal(args, []string{"no"}), "sshd can't ask for a code")
 		},
 		"PasswordAuthentication": func(args []string) string {
-			return when(slices.Equal(args, []string{"yes"}) && !s.settings.Password, "sshd's own password method is on")
+			return when(slices.Equal(args, []string{"yes"}) && !s.settings.Password && !s.together["sshd"], "sshd's own password method is on")
 		},
 		"AuthenticationMethods": func(args []string) string {
-			return when(slices.ContainsFunc(args, func(way string) bool { return !slices.ContainsFunc(strings.Split(way, ","), isKbd) }),
+			return when(slices.ContainsFunc(args, func(way string) bool { return !s.asks(strings.Split(way, ",")) }),
 				"a way in without a code is open ("+strings.Join(args, " ")+")")
 		},
 	} {

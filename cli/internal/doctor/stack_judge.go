@@ -11,10 +11,11 @@ import (
 // judgeStack is about when a code is asked for, and what follows from the answer.
 func (s *stacks) judgeStack(service string, entries []stack.Entry) {
 	v := &verdict{stacks: s, service: service, entries: entries}
-	v.ours = slices.IndexFunc(entries, func(e stack.Entry) bool { return e.Ours() && !e.Sub && e.Role() == stack.Code })
+	v.ours = slices.IndexFunc(entries, stack.Entry.AsksCode)
 	if v.ours < 0 {
 		return
 	}
+	s.together[service] = entries[v.ours].Role() == stack.Combined
 	found := stack.Judge(entries)
 	has := func(kind stack.FindingKind) bool {
 		return slices.ContainsFunc(found, func(f stack.Finding) bool { return f.Kind == kind })
@@ -62,7 +63,18 @@ func (v *verdict) tell(f stack.Finding) {
 		v.spot("stack-optional", v.ours, require(e), "whose code is refused gets in all the same: the line is %q, not required", e.Control)
 	case stack.Bypass:
 		v.bypass(by)
+	case stack.Behind:
+		v.spot("stack-behind", f.Entry, rewrite(by, "s| *"+stack.CombinedArgument+"||")+"  # for two questions; for one, put the line above all that check the password",
+			"password and code are asked for together after the password: whoever has a second factor is refused")
+	case stack.Again:
+		v.spot("stack-again", f.Entry, rewrite(by, "s|$| use_first_pass|"),
+			"%s asks for the password again that was typed with the code: what has one prompt can't answer", by.Name())
 	case stack.NoProof:
+		if e.Role() == stack.Combined && by.Ours() {
+			v.spot("stack-alone", f.Entry, rewrite(by, "a auth required pam_unix.so try_first_pass"),
+				"no module after it checks the password, so that whoever needs no code gets in without")
+			return
+		}
 		v.spot("stack-exempts", f.Entry, asMeant, "some get in without password and code, by %s", by.Name())
 	case stack.Early:
 		v.early(f.Entry)
@@ -84,6 +96,11 @@ func (v *verdict) bypass(by stack.Entry) {
 		return
 	}
 	v.bound = false
+	if v.entries[v.ours].Role() == stack.Combined {
+		v.spot("stack-skipped", v.ours, "put the line above all that check the password, and all that jump over it: man pam.conf",
+			"whoever %s lets in (%s) isn't asked for a code: the stack doesn't come to the line", by.Name(), by.Place)
+		return
+	}
 	v.spot("stack-skipped", v.ours, "put the line below "+by.Place.String()+" and all that it jumps over, and above what ends the stack: man pam.conf",
 		"whoever %s lets in (%s) isn't asked for a code: the stack doesn't come to the line", by.Name(), by.Place)
 }

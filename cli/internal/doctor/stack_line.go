@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,10 +20,17 @@ func (s *stacks) judgeLine(service string, e stack.Entry) (sound bool) {
 			sound = false
 			continue
 		}
-		if to, named := strings.CutPrefix(arg, "socket="); named && !s.exists(to) {
-			s.spot(service, "stack-socket", place, rewrite(e, "s| *"+arg+"||"),
-				"the module asks at %s, where there is nothing, and refuses everybody", to)
+		for _, name := range []string{"socket=", "password_socket="} {
+			if to, named := strings.CutPrefix(arg, name); named && !s.exists(to) {
+				s.spot(service, "stack-socket", place, rewrite(e, "s| *"+arg+"||"),
+					"the module asks at %s, where there is nothing, and refuses everybody", to)
+			}
 		}
+	}
+	if sound && slices.Contains(e.Args, stack.KeyArgument) && slices.Contains(e.Args, stack.CombinedArgument) {
+		s.spot(service, "stack-argument", place, rewrite(e, "s| *"+stack.CombinedArgument+"||"),
+			"the module refuses everybody because of its arguments: after a key there is no password to be typed with the code")
+		sound = false
 	}
 	if e.Silent {
 		s.spot(service, "stack-dash", place, rewrite(e, `s/^\([ \t]*\)-auth/\1auth/`),
@@ -49,18 +57,18 @@ func rewrite(e stack.Entry, how string) string {
 	return "sed -i '" + strconv.Itoa(e.Line.Line) + how + "' " + shell(e.File)
 }
 
-// badArgument says what the module has against an argument; see parse_options of pam/module.c.
+// badArgument says what the module has against an argument; see pam/options.c.
 func badArgument(arg string) string {
 	name, value, _ := strings.Cut(arg, "=")
 	switch {
-	case arg == "debug", arg == stack.KeyArgument:
-	case name == "socket" && (!path.IsAbs(value) || len(value) > 107):
+	case arg == "debug", arg == stack.KeyArgument, arg == stack.CombinedArgument:
+	case (name == "socket" || name == "password_socket") && (!path.IsAbs(value) || len(value) > 107):
 		return "a socket is a whole path of at most 107 bytes"
 	case name == "timeout":
 		if n, err := strconv.ParseUint(value, 10, 8); err != nil || n < 1 || n > 30 || len(value) > 2 {
 			return "a timeout is from 1 to 30 seconds"
 		}
-	case name != "socket":
+	case name != "socket" && name != "password_socket":
 		return "it doesn't know it"
 	}
 	return ""
