@@ -43,7 +43,7 @@ func newSetup(c *command) *cobra.Command {
 		Short: "Turn the second factor on for the logins of this host (root)",
 		Long: `Turn the second factor on: look at the host, show the exact changes to PAM's and
 sshd's files, try them on a copy, ask, keep a backup, apply. Whoever has not
-enrolled is let in as before.
+enrolled is let in as before, unless a [[rule]] of totpd.toml says otherwise.
 
 Services are ssh (sshd), the console (login), su, sudo and others below
 /etc/pam.d; "all" is every service that shares the common stack, by

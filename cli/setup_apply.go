@@ -15,6 +15,7 @@ import (
 	"github.com/totpd/totpd/cli/internal/plan"
 	"github.com/totpd/totpd/cli/internal/stack"
 	"github.com/totpd/totpd/cli/internal/trial"
+	"github.com/totpd/totpd/daemon/control"
 )
 
 // newTrial is for the processes in which logins are tried.
@@ -67,6 +68,10 @@ func (s *setup) trial(ctx context.Context, tree *stack.Tree) (*trial.Trial, erro
 	s.who = s.trialUser(ctx)
 	return &trial.Trial{
 		Tree: tree, Scratch: s.scratch, Program: []string{self, trialVerb}, Module: strings.Fields(s.module), User: s.who,
+		Required: func(ctx context.Context, service string) bool {
+			p, err := s.client().Policy(ctx, control.PolicyRequest{User: s.who, Service: service})
+			return err == nil && p.Asks != control.AsksNothing
+		},
 	}, nil
 }
 

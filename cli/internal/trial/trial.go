@@ -25,6 +25,8 @@ type Trial struct {
 	Program []string    // a command that calls Run
 	Module  []string    // our module's path, and arguments for it; empty: where libpam looks
 	User    string      // somebody without a second factor
+	// Required tells whether the rules require one of User in a service all the same. Nil: they don't.
+	Required func(ctx context.Context, service string) bool
 }
 
 // Check is one thing that was tried.
@@ -105,12 +107,40 @@ func (t *Trial) wrongPassword(ctx context.Context, service string) Check {
 
 func (t *Trial) rightPassword(ctx context.Context, service string) Check {
 	c := Check{Service: service, What: "after the right password, who has no second factor is let in"}
+	if t.Required != nil && t.Required(ctx, service) {
+		c.What = "after the right password, who has no second factor and must have one is not let in"
+		return t.keptOut(ctx, service, rightPassword, c)
+	}
 	return t.letIn(ctx, service, rightPassword, c)
 }
 
 func (t *Trial) key(ctx context.Context, service string) Check {
 	c := Check{Service: service, What: "after a key, who has no second factor is let in without a password"}
+	if t.Required != nil && t.Required(ctx, service) {
+		c.What = "after a key, who has no second factor and must have one is not let in"
+		return t.keptOut(ctx, service, verifiedKey, c)
+	}
 	return t.letIn(ctx, service, verifiedKey, c)
+}
+
+// keptOut is for whom the rules require a second factor: the daemon is heard, and doesn't let in.
+func (t *Trial) keptOut(ctx context.Context, service string, p purpose, c Check) Check {
+	a, err := t.try(ctx, service, p)
+	switch {
+	case err != nil:
+		return c.failed(err.Error(), "")
+	case a.Code == int(pam.ErrModuleUnknown):
+		return c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
+	case a.Code == int(pam.ErrAuthinfoUnavail):
+		return c.failed("the daemon doesn't answer", "systemctl start totpd.socket; systemctl status totpd")
+	case a.Code == 0:
+		return c.failed(t.User+" is let in without a code", "the rules require one: totpctl policy explain "+t.User+" --service "+service)
+	case broken(a.Code):
+		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+	case len(a.Asked) == 0 && len(a.Said) == 0:
+		return c.failed("totpd isn't heard: "+a.Text, "a line before pam_totpd.so ends the stack")
+	}
+	return c.passed()
 }
 
 func (t *Trial) letIn(ctx context.Context, service string, p purpose, c Check) Check {
