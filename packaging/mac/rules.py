@@ -72,9 +72,11 @@ may_not("totpd_t_stays_in_its_domain", "totpd_t", DOMAINS, "process", "transitio
 may_not("totpd_t_reads_no_password", "totpd_t", "shadow_t", "file", "read open")
 may_not("totpd_t_has_no_writable_code", "totpd_t", "totpd_t", "process", "execmem execstack execheap")
 
-# Nobody but the daemon asks for passwords.
-may("totpd_t_asks_for_passwords", "totpd_t", "totpd_password_t", "unix_stream_socket", "connectto")
-for domain in "sshd_t httpd_t user_t staff_t user_su_t xscreensaver_t".split():
+# Nobody but the daemon asks for passwords, and where people log in, as root.
+for domain in "totpd_t sshd_t local_login_t user_su_t staff_sudo_t".split():
+    may(f"{domain}_asks_for_passwords", domain, "totpd_password_t", "unix_stream_socket", "connectto")
+    may(f"{domain}_reaches_that_socket", domain, "totpd_password_var_run_t", "sock_file", "write")
+for domain in "httpd_t user_t staff_t".split():
     may_not(f"{domain}_asks_for_no_password", domain, "totpd_password_t", "unix_stream_socket", "connectto")
     may_not(f"{domain}_reaches_no_such_socket", domain, "totpd_password_var_run_t", "sock_file", "write")
 may("totpd_password_t_asks_chkpwd", "totpd_password_t", "chkpwd_t", "process", "transition")

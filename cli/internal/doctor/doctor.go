@@ -55,6 +55,8 @@ type exam struct {
 	units     map[string]*Unit  // by name; nil: not known
 	owner     uint32            // uid of the daemon's user
 	owned     bool              // there is such a user
+	group     uint32            // its gid
+	grouped   bool              // it has one
 	answers   bool              // the daemon does
 	dead      bool              // it doesn't, and not for want of our rights
 	accounts  []control.Account // of everybody
@@ -100,6 +102,9 @@ func (x *exam) lookHost() {
 	}
 	if id, err := parseUID(u.Uid); err == nil {
 		x.owner, x.owned = id, true
+	}
+	if id, err := parseUID(u.Gid); err == nil {
+		x.group, x.grouped = id, true
 	}
 }
 

@@ -186,6 +186,14 @@ var faults = []fault{
 	{name: "the login socket is root's alone", plant: run("chmod 0600 run/totpd/login.sock"), want: "socket-mode", place: "/run/totpd/login.sock", remedy: "chmod 0666", heals: true, root: true},
 	{name: "the way to it is barred", plant: run("chmod 0700 run/totpd"), want: "socket-directory", heals: true},
 	{name: "everybody may have passwords checked", plant: run("chmod 0666 run/totpd/password.sock"), want: "socket-open", heals: true},
+	{name: "the password socket is root's, and the daemon's group's", plant: func(h *host) {
+		h.daemonIs("12345", "12346")
+		h.run("chown 0:12346 run/totpd/password.sock; chmod 0660 run/totpd/password.sock; chown -R 12345 var/lib/totpd")
+	}, want: "", root: true},
+	{name: "the password socket is another group's", plant: func(h *host) {
+		h.daemonIs("0", "12346")
+		h.run("chown 0:12347 run/totpd/password.sock; chmod 0660 run/totpd/password.sock")
+	}, want: "socket-open", remedy: "chmod 0600", root: true},
 	{name: "the password socket is another's", plant: run("chown 12345 run/totpd/password.sock"), want: "socket-owner", heals: true, root: true},
 
 	{name: "an unknown setting", plant: run("echo 'tries = 3' >>etc/totpd/totpd.toml"), want: "config-broken", place: "/etc/totpd/totpd.toml:3", remedy: "/usr/libexec/totpd/totpd -check"},
@@ -317,6 +325,11 @@ func (h *host) account(failures int) {
 	if _, err := db.Exec("UPDATE account SET record = json_set(record, '$.codes', json(?)) WHERE user = ?", codes, somebody); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// daemonIs gives the daemon's user these numbers.
+func (h *host) daemonIs(uid, gid string) {
+	h.Lookup = func(name string) (*user.User, error) { return &user.User{Username: name, Uid: uid, Gid: gid}, nil }
 }
 
 // rule makes one that says whether a code is required, and whether somebody may enrol at the login.

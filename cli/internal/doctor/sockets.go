@@ -71,13 +71,20 @@ func (x *exam) judgeOpenSocket(f *File) {
 	}
 }
 
-// judgePasswordSocket: whoever may connect could guess passwords without a limit.
+// judgePasswordSocket: whoever may connect could guess passwords without a limit. It is for root and for the
+// daemon, as whose group or as who itself.
 func (x *exam) judgePasswordSocket(f *File) {
-	if f.perm()&0o077 != 0 {
-		x.found("socket-open", f.Path, "chmod 0600 "+shell(f.Path),
+	ours := x.grouped && f.gid == x.group
+	if f.perm()&0o007 != 0 || f.perm()&0o070 != 0 && !ours {
+		mode := "0600"
+		if ours {
+			mode = "0660"
+		}
+		x.found("socket-open", f.Path, "chmod "+mode+" "+shell(f.Path),
 			"the mode of %s is %s: whoever may connect can guess passwords without a limit", f.Path, f.Mode)
 	}
-	if x.owned && f.uid != x.owner {
+	byGroup := f.uid == x.RootUID && ours && f.perm()&0o060 == 0o060
+	if x.owned && f.uid != x.owner && !byGroup {
 		x.found("socket-owner", f.Path, "chown totpd:totpd "+shell(f.Path),
 			"%s belongs to uid %s, not to totpd: the daemon can't have passwords checked", f.Path, f.Owner)
 	}

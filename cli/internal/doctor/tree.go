@@ -21,6 +21,7 @@ type File struct {
 
 	info fs.FileInfo
 	uid  uint32
+	gid  uint32
 }
 
 // stat looks at a path of the host, at a symbolic link itself.
@@ -44,7 +45,7 @@ func (x *exam) follow(path string) (*File, error) {
 func fileOf(path string, info fs.FileInfo) *File {
 	f := &File{Path: path, Mode: fmt.Sprintf("%04o", info.Mode().Perm()), Size: info.Size(), info: info}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		f.uid = s.Uid
+		f.uid, f.gid = s.Uid, s.Gid
 	}
 	f.Owner = strconv.FormatUint(uint64(f.uid), 10)
 	return f
