@@ -300,7 +300,7 @@ const (
 	ErrLocked          ErrorCode = "locked"           // 429: root must help
 	ErrUnavailable     ErrorCode = "unavailable"      // 503: store or password check don't work; the journal says why
 	ErrNotOffline      ErrorCode = "not_offline"      // 501: no daemon answers, and this needs one
-	ErrNameTaken       ErrorCode = "name_taken"       // 409: another device has that name
+	ErrNameTaken       ErrorCode = "name_taken"       // 409: another device has that name, or that key
 	ErrNoDevice        ErrorCode = "no_device"        // 404: none has that name
 	ErrLastDevice      ErrorCode = "last_device"      // 409: without it there would be no second factor
 	ErrTooMany         ErrorCode = "too_many"         // 409: no room for one more

@@ -2,8 +2,11 @@ package enrol
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
@@ -80,11 +83,33 @@ func equipped(acc account.Account, d account.Device) (account.Account, error) {
 	return acc, nil
 }
 
+// newKey refuses a device that would show the same codes as one that is there: each of them would be good once
+// for either.
+func (s *Service) newKey(acc account.Account, d account.Device) error {
+	secret, err := s.key.Open(acc.User, d.ID, d.Sealed)
+	if err != nil {
+		return brokenSecret(err)
+	}
+	for _, o := range acc.Devices {
+		if o.Kind != d.Kind || o.Period != d.Period || o.Algorithm != d.Algorithm {
+			continue
+		}
+		if its, err := s.key.Open(acc.User, o.ID, o.Sealed); err == nil && subtle.ConstantTimeCompare(its, secret) == 1 {
+			return &refusal{code: control.ErrNameTaken, reason: "key_taken", message: fmt.Sprintf("the device %q has this key already", o.Name)}
+		}
+	}
+	return nil
+}
+
 // free returns the name of one device more: the wanted one, if no device has it, or when none is wanted the
-// other one, with a number behind it where that is needed.
+// other one, if there is one, with a number behind it where that is needed.
 func free(acc account.Account, want, otherwise string) (string, error) {
-	if want != "" {
-		if err := account.ValidName(want); err != nil {
+	if want != "" || otherwise == "" {
+		err := account.ValidName(want)
+		if err == nil && strings.TrimSpace(want) != want {
+			err = errors.New("a device name neither begins nor ends with a space")
+		}
+		if err != nil {
 			return "", &refusal{code: control.ErrBadRequest, reason: "bad_name", message: err.Error()}
 		}
 		if named(acc, want) >= 0 {

@@ -299,6 +299,45 @@ func TestRecoveryCodeConsents(t *testing.T) {
 	}
 }
 
+// Two devices that show the same codes would accept each of them twice.
+func TestKeyTwice(t *testing.T) {
+	w := newWorld(t)
+	const uri = "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ"
+	for _, differs := range []string{"", "&period=60", "&algorithm=SHA256"} {
+		if _, err := w.Set(ctx, "alice", uri+differs, "", false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.events = nil
+	for _, same := range []string{"", "&digits=8", "&issuer=x"} {
+		_, err := w.Set(ctx, "alice", uri+same, "", false)
+		if e := w.refused(err, control.ErrNameTaken, "key_taken"); !strings.Contains(e.Message, `the device "token" has this key already`) {
+			t.Error(e.Message)
+		}
+	}
+	if n := len(w.account().Devices); n != 3 {
+		t.Errorf("%d devices", n)
+	}
+	twice := another()
+	twice.Devices = append(twice.Devices, twice.Devices[0])
+	twice.Devices[2].Name = "again"
+	w.refused(w.Import(ctx, twice, true, false), control.ErrBadImport, "bad_import")
+}
+
+func TestNamesThatAreNone(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled()
+	for _, name := range []string{"", " ", " phone", "phone ", "a\nb", "\xff", strings.Repeat("x", 65)} {
+		_, err := w.Rename(ctx, "alice", "phone", name)
+		w.refused(err, control.ErrBadRequest, "bad_name")
+		if name == "" {
+			continue // one that is given
+		}
+		_, err = w.Start(ctx, "alice", Wanted{Name: name}, Consent{Admin: true})
+		w.refused(err, control.ErrBadRequest, "bad_name")
+	}
+}
+
 func TestBypass(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct {

@@ -280,6 +280,9 @@ func (s *Service) add(ctx context.Context, r *report, user string, dev account.D
 		if withCodes && !acc.Enrolled() {
 			codes, acc.Recovery = made, hashed
 		}
+		if err = s.newKey(acc, dev); err != nil {
+			return acc, err
+		}
 		after, err = equipped(acc, dev)
 		return after, err
 	})

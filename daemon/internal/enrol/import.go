@@ -41,7 +41,10 @@ func (s *Service) Import(ctx context.Context, from control.ImportUser, replace, 
 		}
 		acc.Devices = nil
 		for _, d := range devices {
-			var err error
+			err := s.newKey(acc, d)
+			if err != nil {
+				return acc, badImport(err.Error())
+			}
 			if acc, err = equipped(acc, d); err != nil {
 				return acc, err
 			}

@@ -172,6 +172,7 @@ func (a *api) expect(t *testing.T, what string, want control.ErrorCode, e *contr
 func TestWhoMayAsk(t *testing.T) {
 	a := serveControl(t)
 	const uri = "otpauth://totp/x?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	const another = "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 	for _, tt := range []struct {
 		verb    control.Verb
 		request any
@@ -204,8 +205,9 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri}, 0, ""},
 		{control.VerbEnrol, control.EnrolRequest{Password: "right"}, stranger, control.ErrAlreadyEnrolled},
 		{control.VerbEnrol, control.EnrolRequest{Password: "right", Code: "1"}, stranger, control.ErrWrongCode},
-		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri, Name: "fob"}, 0, ""},
-		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri, Name: "fob"}, 0, control.ErrNameTaken},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: uri, Name: "fob"}, 0, control.ErrNameTaken}, // its key is
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: another, Name: "fob"}, 0, ""},
+		{control.VerbSet, control.SetRequest{User: "nobody", URI: another, Name: "fob"}, 0, control.ErrNameTaken},
 		{control.VerbRename, control.RenameRequest{User: "root", From: "a", To: "b"}, stranger, control.ErrNotAllowed},
 		{control.VerbRename, control.RenameRequest{From: "telephone", To: "b"}, stranger, control.ErrNoDevice},
 		{control.VerbRename, control.RenameRequest{From: "fob", To: "keyring"}, stranger, ""},
