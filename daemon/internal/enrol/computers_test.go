@@ -95,7 +95,7 @@ func TestWhatForgets(t *testing.T) {
 // An offer is an enrolment of which nothing is stored before its first code.
 func TestOffer(t *testing.T) {
 	w := newWorld(t)
-	o, err := w.Offer(ctx, "alice")
+	o, err := w.Offer(ctx, "alice", "192.0.2.7")
 	if event := w.last(); err != nil || event.Result != audit.Started || o.Name != "phone" || !o.Expires.Equal(noon.Add(10*time.Minute)) {
 		t.Fatalf("%v, %+v", err, event)
 	}
@@ -120,7 +120,7 @@ func TestOffer(t *testing.T) {
 	w.refused(err, control.ErrAlreadyEnrolled, "already_enrolled")
 
 	w = newWorld(t)
-	o, _ = w.Offer(ctx, "alice")
+	o, _ = w.Offer(ctx, "alice", "192.0.2.7")
 	w.pass(10 * time.Minute)
 	w.events = nil
 	_, err = w.Take(ctx, o, w.code(o.Enrolment, 0))

@@ -182,7 +182,7 @@ func (s *Service) Confirm(ctx context.Context, user, code string) (control.Confi
 }
 
 // confirm does so. A pending device that waits in a login is given, and can only be the user's first.
-func (s *Service) confirm(ctx context.Context, user, code string, given *account.Pending) (control.Confirmation, error) {
+func (s *Service) confirm(ctx context.Context, user, code string, given *Offer) (control.Confirmation, error) {
 	r := s.report(ctx, audit.Enrol, "enrol", user)
 	var first verify.First
 	var after account.Account
@@ -193,7 +193,7 @@ func (s *Service) confirm(ctx context.Context, user, code string, given *account
 		now := s.clock()
 		late, shown = false, codes
 		if given != nil {
-			acc.Pending = given
+			acc.Pending = &given.pending
 		}
 		switch {
 		case given != nil && acc.Enrolled():
@@ -222,6 +222,9 @@ func (s *Service) confirm(ctx context.Context, user, code string, given *account
 				return acc, err
 			}
 			acc.Recovery = kept
+			if given != nil {
+				acc = throttle.Know(acc, given.source, now)
+			}
 			after = acc
 			return acc, nil
 		}

@@ -51,7 +51,7 @@ func (d *Dialogue) mustEnrol(ctx context.Context) decision {
 	case !d.rule.EnrolHere:
 		return decision{result: audit.Refused, reason: "enrol_elsewhere", detail: d.rule.Reason, say: sayEnrolElsewhere(d.reference)}
 	}
-	offer, err := d.service.enrol.Offer(audit.WithOrigin(ctx, d.origin()), d.user)
+	offer, err := d.service.enrol.Offer(audit.WithOrigin(ctx, d.origin()), d.user, d.source().Key())
 	if err != nil {
 		return d.unavailable("enrolment", err)
 	}

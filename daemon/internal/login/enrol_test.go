@@ -102,6 +102,22 @@ func TestEnrolmentInTheLogin(t *testing.T) {
 	}
 }
 
+// Whoever has enrolled in a login isn't locked out from there by what strangers type afterwards.
+func TestEnrolmentMakesTheSourceKnown(t *testing.T) {
+	w, d, _ := mustEnrol(t)
+	d.answer(t, strconv.Itoa(d.enrolment.choices.key))
+	d.answer(t, w.firstCode(t, d))
+	acc := w.store.accounts["bob"]
+	acc.Codes = account.Attempts{Failures: 60, Last: noon}
+	w.store.accounts["bob"] = acc
+	key, _ := otp.NewKeyFromURL(string(d.enrolment.offer.URI))
+	w.pass(time.Minute)
+	code, err := totp.GenerateCode(key.Secret(), w.clock())
+	if got := w.login(t, "bob", code); err != nil || got.verdict != wire.Accepted {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // A reset ends with the enrolment.
 func TestEnrolmentEndsAReset(t *testing.T) {
 	w := newWorld()

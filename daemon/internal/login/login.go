@@ -36,7 +36,7 @@ type Key interface {
 
 // Enrolment gives a user a first device: enrol.Service. Its errors are *control.Error.
 type Enrolment interface {
-	Offer(ctx context.Context, user string) (enrol.Offer, error)
+	Offer(ctx context.Context, user, source string) (enrol.Offer, error)
 	Take(ctx context.Context, o enrol.Offer, code string) (control.Confirmation, error)
 }
 
