@@ -17,8 +17,16 @@ func (a attempt) counts(d account.Device, key []byte) []match {
 	if resyncs(d, a.now) && d.Resync.Step >= d.Counter && !slices.Contains(candidates, d.Resync.Step+1) {
 		candidates = append(candidates, d.Resync.Step+1)
 	}
+	last := d.Counter - 1
+	if !d.LastUsed.IsZero() && last >= 0 { // else it isn't known who has used it
+		candidates = append(candidates, last)
+	}
 	var found []match
 	for _, count := range matching(d, key, a.text, candidates) {
+		if count == last {
+			found = append(found, match{out: Outcome{Kind: Replayed, Step: count}})
+			continue
+		}
 		after := d
 		after.Counter, after.Resync, after.LastUsed = count+1, nil, a.now.Round(0).UTC()
 		found = append(found, match{Outcome{Kind: Accepted, Step: count}, after})
