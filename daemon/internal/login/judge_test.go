@@ -140,9 +140,18 @@ func TestRecoveryCodeDuringALock(t *testing.T) {
 			t.Errorf("%s: %d failures after it", name, n)
 		}
 	}
-	// The last try ends it.
+	// Where the user has logged in from elsewhere, there is one more thing to do.
 	w := newWorld()
-	acc := withCodes(10)
+	acc := throttle.Know(withCodes(10), "192.0.2.99", noon)
+	acc.Codes = account.Attempts{Failures: 50, Last: noon}
+	w.store.accounts["alice"] = acc
+	got := read(t, w.begin("alice").Open(context.Background()))
+	if len(got.asks) != 1 || !strings.HasSuffix(got.tells[0], "or log in from a place you have logged in from before") {
+		t.Errorf("%+v", got)
+	}
+	// The last try ends it.
+	w = newWorld()
+	acc = withCodes(10)
 	acc.Codes = account.Attempts{Failures: 100, Last: noon}
 	w.store.accounts["alice"] = acc
 	if got := w.login(t, "alice", "000000", "000000", "000000"); got.verdict != wire.Refused || !strings.Contains(got.tells[0], "ask your administrator") {

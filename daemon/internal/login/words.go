@@ -36,7 +36,7 @@ func sayUsedTryAgain() string {
 }
 
 func sayNoCode() string {
-	return "a code is 6 or 8 digits: type the one that is shown now"
+	return "a code is 6 or 8 digits, a recovery code 12 letters: type it again"
 }
 
 func sayRefused(reference string) string {
@@ -76,6 +76,9 @@ const askRecovery = "Recovery code: "
 func sayRecoveryOnly(out verify.Outcome, now time.Time) string {
 	if !out.Until.IsZero() {
 		return fmt.Sprintf("too many wrong codes: the next one is looked at in %s, a recovery code or one from your helpdesk now", wait(out.Until.Sub(now)))
+	}
+	if out.Elsewhere {
+		return "locked here after too many wrong codes: type a recovery code, ask your helpdesk for a code, or log in from a place you have logged in from before"
 	}
 	return "locked after too many wrong codes: type a recovery code, or ask your helpdesk for a code"
 }

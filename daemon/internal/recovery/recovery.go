@@ -7,7 +7,10 @@
 // look like a digit.
 package recovery
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Kind is what a typed text can be, by its shape. The zero value is nothing that is accepted anywhere.
 type Kind int
@@ -77,8 +80,8 @@ func Shown(code string) string {
 	return b.String()
 }
 
-// Normal returns the code that a person typed, and what it can be. Spaces, tabs and hyphens are dropped. Of
-// recovery and bypass codes, small letters are capital ones, O is 0, I and L are 1. A text that is no code
+// Normal returns the code that a person typed, and what it can be. Spaces and hyphens are dropped, also those
+// that a program has made of them. Of recovery and bypass codes, small letters are capital ones, O is 0, I and L are 1. A text that is no code
 // is returned as nothing.
 func Normal(typed string) (code string, kind Kind) {
 	if len(typed) > typedMax {
@@ -86,12 +89,13 @@ func Normal(typed string) (code string, kind Kind) {
 	}
 	text := make([]byte, 0, len(typed))
 	digits := true
-	for _, b := range []byte(typed) {
-		if b == ' ' || b == '-' || b == '\t' {
+	for _, r := range typed {
+		if r == '\t' || unicode.In(r, unicode.Zs, unicode.Dash) {
 			continue
 		}
-		digits = digits && b >= '0' && b <= '9'
-		if b = letter(b); b == 0 {
+		digits = digits && r >= '0' && r <= '9'
+		b := letter(r)
+		if b == 0 {
 			return "", None
 		}
 		text = append(text, b)
@@ -108,18 +112,18 @@ func Normal(typed string) (code string, kind Kind) {
 }
 
 // letter returns the letter of a code that was meant, or 0.
-func letter(b byte) byte {
-	if b >= 'a' && b <= 'z' {
-		b -= 'a' - 'A'
+func letter(r rune) byte {
+	if r >= 'a' && r <= 'z' {
+		r -= 'a' - 'A'
 	}
-	switch b {
+	switch r {
 	case 'O':
 		return '0'
 	case 'I', 'L':
 		return '1'
 	}
-	if strings.IndexByte(letters, b) < 0 {
-		return 0
+	if i := strings.IndexRune(letters, r); i >= 0 {
+		return letters[i]
 	}
-	return b
+	return 0
 }

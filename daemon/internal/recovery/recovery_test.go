@@ -23,6 +23,7 @@ func TestNormal(t *testing.T) {
 		{"1234 5678 9012", "123456789012", Recovery},
 		{"7K3MQ-2NDZX", "7K3MQ2NDZX", Bypass},
 		{"12345 67890", "1234567890", Bypass},
+		{"7K3M\u2013Q2ND\u2011ZX09\u00a0", "7K3MQ2NDZX09", Recovery}, // as an editor makes them
 
 		{"", "", None},
 		{"- -", "", None},
@@ -33,6 +34,8 @@ func TestNormal(t *testing.T) {
 		{"7K3M-Q2ND-ZX0U", "", None}, // U is no letter of a code
 		{"7K3M-Q2ND-ZX0_", "", None},
 		{"١٢٣٤٥٦", "", None},
+		{"7K3M\xa0Q2ND\xa0ZX09", "", None},
+		{"7K3M-Q2ND-ZX0\ufffd", "", None},
 		{"7K3M-Q2ND-ZX09\n", "", None},
 		{strings.Repeat(" ", 59) + "123456", "", None},
 	} {
