@@ -31,6 +31,8 @@ func TestSandbox(t *testing.T) {
 	s.must(err)
 	l.answer(`Code shown by the app: ?$`, ann.code())
 	l.see(`^Done`)
+	s.run("journalctl", "--unit=systemd-timedated", "--grep=Started") // it was asked about the clock
+	s.quiet()
 
 	s.script(`systemd-creds setup
 		mkdir -p /etc/credstore.encrypted

@@ -152,3 +152,19 @@ func (s *site) runs() {
 		s.t.Errorf("the daemon complains: %s, %v", said, err)
 	}
 }
+
+// quiet makes sure that nothing was refused to the daemon by its sandbox, that it has no complaint, and that
+// the module in the login programs has none.
+func (s *site) quiet() {
+	s.t.Helper()
+	const units = "--unit=totpd.service --unit=totpd-password@*"
+	for _, look := range []string{
+		units + " --priority=warning",
+		units + " --grep='not permitted|denied|is not known'",
+		"--identifier=sshd --identifier=login --identifier=sudo --grep='pam_totpd'",
+	} {
+		if said := s.script("journalctl --quiet " + look + " || :"); said != "" {
+			s.t.Errorf("the journal has: %s", said)
+		}
+	}
+}
