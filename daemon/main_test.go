@@ -193,10 +193,15 @@ func (w *world) client() *control.Client { return control.NewClient(w.path("run/
 
 const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
-// give gives the user a key, as root.
+// give gives the user a device with the key secret, as root.
 func (w *world) give(t *testing.T, user string) {
 	t.Helper()
-	uri := control.Secret("otpauth://totp/x:" + user + "?secret=" + secret)
+	w.giveKey(t, user, secret)
+}
+
+func (w *world) giveKey(t *testing.T, user, key string) {
+	t.Helper()
+	uri := control.Secret("otpauth://totp/x:" + user + "?secret=" + key)
 	if _, err := w.client().Set(t.Context(), control.SetRequest{User: user, URI: uri}); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +210,12 @@ func (w *world) give(t *testing.T, user string) {
 // code is the one of steps from now: each is accepted once.
 func code(t *testing.T, steps int) string {
 	t.Helper()
-	code, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(steps)*30*time.Second))
+	return codeOf(t, secret, steps)
+}
+
+func codeOf(t *testing.T, key string, steps int) string {
+	t.Helper()
+	code, err := totp.GenerateCode(key, time.Now().Add(time.Duration(steps)*30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,10 @@ func TestNoLoginFails(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	const logins, each = 200, 10 // of each user: as many codes as are good at once
+	// Of each user: the codes of two devices that are good at once, whatever drift is learnt from their order, and
+	// still in the next period.
+	const logins, each, around = 200, 10, 2
+	keys := []string{secret, "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU"}
 	w := newWorld(t)
 	w.configure(t, "[code]\nskew = 5\n")
 	login := w.module(t, w.path("run/login.sock"))
@@ -84,7 +87,9 @@ func TestNoLoginFails(t *testing.T) {
 	var users []string
 	for uid := 1; len(users) < logins/each && uid < 1000; uid++ {
 		if u, err := user.LookupId(fmt.Sprint(uid)); err == nil {
-			w.give(t, u.Username)
+			for _, key := range keys {
+				w.giveKey(t, u.Username, key)
+			}
 			users = append(users, u.Username)
 		}
 	}
@@ -94,10 +99,14 @@ func TestNoLoginFails(t *testing.T) {
 	type person struct{ name, code string }
 	var people []person
 	var codes []string
-	for step := range each {
-		codes = append(codes, code(t, step-4)) // good now, and still in the next period
+	for step := -around; step <= around; step++ {
+		for _, key := range keys {
+			codes = append(codes, codeOf(t, key, step))
+		}
+	}
+	for _, one := range codes {
 		for _, u := range users {
-			people = append(people, person{u, codes[step]})
+			people = append(people, person{u, one})
 		}
 	}
 
