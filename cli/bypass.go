@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/user"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -147,26 +146,6 @@ func (c *command) revokeBypass(ctx context.Context, who, id string) error {
 	}
 	c.say("Done: %d of the bypass codes of %s ended.", ended.Revoked, printable(ended.User))
 	return nil
-}
-
-// duration reads a time as time.ParseDuration does, and whole days.
-func duration(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err != nil || n < 0 || n > 365 {
-			return 0, fmt.Errorf("not a number of days")
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	}
-	return time.ParseDuration(text)
-}
-
-// times says how often a code lets in.
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
 }
 
 // nameOf is the name of a uid, or the uid.

@@ -88,6 +88,6 @@ func (c *command) export(ctx context.Context, user, output string) (err error) {
 			return failed("export", user, err)
 		}
 	}
-	c.say("Done: keys of %d devices of %s. Whoever has them has the codes.", len(all.Devices), printable(all.User))
+	c.say("Done: keys of %s of %s. Whoever has them has the codes.", counted(len(all.Devices), "device"), printable(all.User))
 	return nil
 }

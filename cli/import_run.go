@@ -177,23 +177,6 @@ func (c *command) printImport(r *importReport) error {
 	return err
 }
 
-// counted is a number of things.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// some are all of a few, or the first ones and how many more.
-func some(all []string) string {
-	const few = 3
-	if len(all) <= few {
-		return strings.Join(all, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(all[:few], ", "), len(all)-few)
-}
-
 // bar shows a person how far a long work is. Its methods may be called at the same time.
 type bar struct {
 	to    io.Writer // nil: nobody looks, or it is short

@@ -78,19 +78,6 @@ func (o logOptions) request(user string, now time.Time) (control.LogRequest, err
 	return r, nil
 }
 
-// since reads a time that has passed, or a day on this host's calendar.
-func since(text string, now time.Time) (time.Time, error) {
-	if d, err := duration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04", time.DateTime, time.RFC3339} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("not a time")
-}
-
 func (c *command) log(ctx context.Context, user string, o logOptions) error {
 	r, err := o.request(user, c.now())
 	if err != nil {

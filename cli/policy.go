@@ -143,7 +143,7 @@ func demand(p control.Policy) string {
 		if p.EnrolBy.IsZero() {
 			return "a code is required"
 		}
-		return fmt.Sprintf("a code is required from %s on, in %s", p.EnrolBy.Local().Format(time.DateOnly), count(p.DaysLeft, "day"))
+		return fmt.Sprintf("a code is required from %s on, in %s", p.EnrolBy.Local().Format(time.DateOnly), counted(p.DaysLeft, "day"))
 	}
 	return p.Require
 }
@@ -166,21 +166,7 @@ func upTo(n int, unit, what string) string {
 	if n == 0 {
 		return "no"
 	}
-	return what + " for up to " + count(n, unit)
-}
-
-func count(n int, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
-
-func yesNo(yes bool) string {
-	if yes {
-		return "yes"
-	}
-	return "no"
+	return what + " for up to " + counted(n, unit)
 }
 
 func newPolicyTest(c *command) *cobra.Command {

@@ -71,13 +71,10 @@ func (c *command) look(ctx context.Context, user string) (a control.Account, err
 
 // codesLeft says how many recovery codes are left.
 func codesLeft(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "none left"
-	case 1:
-		return "1 code left"
 	}
-	return fmt.Sprintf("%d codes left", n)
+	return counted(n, "code") + " left"
 }
 
 func newRenewRecoveryCodes(c *command) *cobra.Command {

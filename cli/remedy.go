@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -241,49 +240,4 @@ func argument(user string) string {
 		return ""
 	}
 	return " " + quote(user)
-}
-
-// quote makes s one word for a shell.
-func quote(s string) string {
-	s = printable(s)
-	plain := strings.IndexFunc(s, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-@", r)
-	}) < 0
-	if plain && s != "" && !strings.HasPrefix(s, "-") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// printable keeps what comes from elsewhere from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) && r != unicode.ReplacementChar {
-			return r
-		}
-		return '?'
-	}, s)
-}
-
-// inWords says roughly how long d is.
-func inWords(d time.Duration) string {
-	for _, unit := range []struct {
-		size time.Duration
-		name string
-		from time.Duration
-	}{
-		{24 * time.Hour, "day", 48 * time.Hour},
-		{time.Hour, "hour", 2 * time.Hour},
-		{time.Minute, "minute", 90 * time.Second},
-		{time.Second, "second", 0},
-	} {
-		if d < unit.from {
-			continue
-		}
-		if n := (d + unit.size/2) / unit.size; n != 1 {
-			return fmt.Sprintf("%d %ss", n, unit.name)
-		}
-		return "1 " + unit.name
-	}
-	return "0 seconds"
 }

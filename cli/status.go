@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -118,24 +117,4 @@ func (c *command) next(a control.Account, user string) string {
 }
 
 // notAsked says how many computers are remembered.
-func notAsked(n int) string {
-	if n == 1 {
-		return "1 computer, from which no code is asked"
-	}
-	return fmt.Sprintf("%d computers, from which no code is asked", n)
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
-// date is a time as people read it on this host.
-func date(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.Local().Format("2006-01-02 15:04:05 MST")
-}
+func notAsked(n int) string { return counted(n, "computer") + ", from which no code is asked" }

@@ -111,17 +111,3 @@ func state(a control.Account, now time.Time, colour colours) string {
 	}
 	return "off"
 }
-
-func day(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format(time.DateOnly)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
