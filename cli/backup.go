@@ -92,14 +92,14 @@ func (c *command) backup(ctx context.Context, path string, withKey bool) (err er
 	if err := forRoot("backup", path); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
+	f, err := newFile(path)
 	if err != nil {
 		return inFile(path, err, "name a file that doesn't exist yet")
 	}
 	defer func() {
 		f.Close()
 		if err != nil {
-			os.Remove(path)
+			discard(f)
 		}
 	}()
 	what := "accounts"

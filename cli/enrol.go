@@ -147,14 +147,14 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 	if err := keep.open(); err != nil {
 		return &failure{verb: "enrol", user: now.User, err: err, hint: newFileHint}
 	}
-	var png *picture
+	var png *os.File
 	if o.png != "" {
-		if png, err = newPicture(o.png); err != nil {
+		if png, err = newFile(o.png); err != nil {
 			return &failure{verb: "enrol", user: now.User, err: err, hint: newFileHint}
 		}
 		defer func() {
 			if err != nil {
-				png.remove()
+				discard(png)
 			}
 		}()
 	}
@@ -165,7 +165,7 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 		return failed("enrol", now.User, err)
 	}
 	if png != nil {
-		if err := png.write(offer.reveal()); err != nil {
+		if err := writePNG(png, offer.reveal()); err != nil {
 			return failed("enrol", offer.User, err)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -54,13 +55,12 @@ func (c *command) export(ctx context.Context, user, output string) (err error) {
 	case output == "" && !c.json && !term.IsTerminal(int(c.out.Fd())):
 		return &misuse{"keys are shown on a terminal only, and standard output is none", "--output FILE writes them to a file; --json prints them all the same"}
 	case output != "":
-		if out, err = os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		if out, err = newFile(output); err != nil {
 			return &failure{verb: "export", user: user, err: err, hint: newFileHint}
 		}
 		defer func() {
-			out.Close()
 			if err != nil {
-				os.Remove(output)
+				discard(out)
 			}
 		}()
 	}
@@ -84,7 +84,7 @@ func (c *command) export(ctx context.Context, user, output string) (err error) {
 		}
 	}
 	if output != "" {
-		if err := out.Sync(); err != nil {
+		if err := errors.Join(out.Sync(), out.Close()); err != nil {
 			return failed("export", user, err)
 		}
 	}

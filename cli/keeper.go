@@ -8,9 +8,6 @@ import (
 	"github.com/totpd/totpd/daemon/control"
 )
 
-// newFileHint is for a file that couldn't be made.
-const newFileHint = "name a file that doesn't exist yet, in a directory of yours"
-
 // keeper is where new recovery codes go: to a file of the person's, or else to the screen. The file is made
 // before anything is asked, for its owner alone, and is never one that exists.
 type keeper struct {
@@ -22,7 +19,7 @@ type keeper struct {
 // open makes the file, if one is wanted.
 func (k *keeper) open() (err error) {
 	if k.path != "" {
-		k.file, err = os.OpenFile(k.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		k.file, err = newFile(k.path)
 	}
 	return err
 }
@@ -30,8 +27,7 @@ func (k *keeper) open() (err error) {
 // remove deletes the file as long as it holds nothing.
 func (k *keeper) remove() {
 	if k.file != nil {
-		k.file.Close()
-		os.Remove(k.path)
+		discard(k.file)
 		k.file = nil
 	}
 }

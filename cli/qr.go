@@ -90,32 +90,14 @@ func paint(lines, colour string) string {
 	return b.String()
 }
 
-// picture is a file that was made for a QR code. It holds a secret.
-type picture struct{ file *os.File }
-
-// newPicture makes the file, for its owner alone. It never touches one that exists.
-func newPicture(path string) (*picture, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return &picture{f}, nil
-}
-
-// write fills the file with the code of text, as PNG.
-func (p *picture) write(text string) error {
+// writePNG fills a file with the code of text, as a picture.
+func writePNG(to *os.File, text string) error {
 	code, err := qr.New(text)
 	if err != nil {
 		return err
 	}
-	if _, err = p.file.Write(code.PNG()); err != nil {
+	if _, err = to.Write(code.PNG()); err != nil {
 		return err
 	}
-	return p.file.Close()
-}
-
-// remove deletes the file: what it holds is no key.
-func (p *picture) remove() {
-	p.file.Close()
-	os.Remove(p.file.Name())
+	return to.Close()
 }
