@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -62,15 +61,15 @@ are asked whether to go on, unless --yes is given.`,
 		Args:              oneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !yes && !c.in.terminal {
-				return &misuse{"restore: nobody can be asked, standard input is no terminal",
-					"to do it without asking: totpctl restore " + quote(args[0]) + " --yes"}
+			if !yes {
+				if err := c.askable("restore", "totpctl restore "+quote(args[0])+" --yes"); err != nil {
+					return err
+				}
 			}
 			return asFailure("restore", c.restore(cmd.Context(), args[0], yes))
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
-	return c.withJSON(cmd)
+	return c.withJSON(withYes(cmd, &yes))
 }
 
 func oneFile(_ *cobra.Command, args []string) error {
@@ -139,12 +138,8 @@ func (c *command) restore(ctx context.Context, path string, yes bool) error {
 		return inFile(path, errors.Join(err, errors.New("not a file")), "name a file that totpctl backup has made")
 	}
 	if !yes {
-		answer, err := c.in.line(ctx, "This puts all accounts back as they are in "+printable(path)+"; the present ones are kept beside. Go on? [y/N] ")
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err := c.agree(ctx, "This puts all accounts back as they are in "+printable(path)+"; the present ones are kept beside."); err != nil {
 			return err
-		}
-		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-			return errors.New("not confirmed: nothing was changed")
 		}
 	}
 	var report control.RestoreReport

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -118,8 +116,7 @@ given.`,
 			return c.removeDevice(cmd.Context(), user, args[0], yes)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
-	return c.withPolkit(c.withJSON(withUser(cmd, &user)))
+	return c.withPolkit(c.withJSON(withYes(withUser(cmd, &user), &yes)))
 }
 
 func (c *command) removeDevice(ctx context.Context, user, name string, yes bool) (err error) {
@@ -128,9 +125,12 @@ func (c *command) removeDevice(ctx context.Context, user, name string, yes bool)
 	var a control.Account
 	if c.forOther(user) {
 		if !yes {
-			what := fmt.Sprintf("This takes %s of %s away.", printable(fmt.Sprintf("%q", name)), printable(user))
-			if err := c.agree(ctx, verb, user, what, "totpctl devices remove "+quote(name)+" --user "+quote(user)+" --yes"); err != nil {
+			if err := c.askable(verb+" "+user, "totpctl devices remove "+quote(name)+" --user "+quote(user)+" --yes"); err != nil {
 				return err
+			}
+			c.say("This takes %s of %s away.", printable(fmt.Sprintf("%q", name)), printable(user))
+			if err := c.agree(ctx, ""); err != nil {
+				return failed(verb, user, err)
 			}
 		}
 		err = c.asAdmin(ctx, toChange, func(ctx context.Context, client *control.Client) (err error) {
@@ -159,22 +159,6 @@ func (c *command) removeDevice(ctx context.Context, user, name string, yes bool)
 	c.say("Done: %s is left with %s.", printable(a.User), printable(strings.Join(names(a), ", ")))
 	if hint := c.next(a, r.User); hint != "" {
 		c.say("hint: %s", hint)
-	}
-	return nil
-}
-
-// agree asks a person whether to go on with what was said.
-func (c *command) agree(ctx context.Context, verb, user, what, without string) error {
-	if !c.in.terminal {
-		return &misuse{printable(verb+" "+user) + ": nobody can be asked, standard input is no terminal", "to do it without asking: " + without}
-	}
-	c.say("%s", what)
-	answer, err := c.in.line(ctx, "Go on? [y/N] ")
-	if err != nil && !errors.Is(err, io.EOF) {
-		return failed(verb, user, err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return failed(verb, user, errors.New("not confirmed: nothing was changed"))
 	}
 	return nil
 }

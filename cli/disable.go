@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -41,8 +39,7 @@ While the daemon is down: totpctl --offline disable USER.`,
 			return c.disableUser(cmd.Context(), userOf(args), yes)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
-	return c.withPolkit(c.withJSON(cmd))
+	return c.withPolkit(c.withJSON(withYes(cmd, &yes)))
 }
 
 // disableOwn proves by password and code that its owner wants it.
@@ -69,10 +66,10 @@ func (c *command) disableOwn(ctx context.Context) error {
 
 // disableUser is an admin's help for somebody else, or root's for itself where no user is named.
 func (c *command) disableUser(ctx context.Context, user string, yes bool) error {
-	if !yes && !c.in.terminal {
-		what := strings.TrimSpace("disable " + user)
-		return &misuse{printable(what) + ": nobody can be asked, standard input is no terminal",
-			"to do it without asking: " + c.self() + " disable" + argument(user) + " --yes"}
+	if !yes {
+		if err := c.askable(strings.TrimSpace("disable "+user), c.self()+" disable"+argument(user)+" --yes"); err != nil {
+			return err
+		}
 	}
 	account := control.Account{User: user, Enrolled: true}
 	// An admin who isn't root would be asked for a password to look at it, and for another one to change it.
@@ -91,12 +88,8 @@ func (c *command) disableUser(ctx context.Context, user string, yes bool) error 
 	// With nothing to lose, there is nothing to ask; the daemon says so.
 	if account.Enrolled && !yes {
 		c.warn(account)
-		answer, err := c.in.line(ctx, "Logins then ask for the password alone. Go on? [y/N] ")
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err := c.agree(ctx, "Logins then ask for the password alone."); err != nil {
 			return failed("disable", account.User, err)
-		}
-		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-			return failed("disable", account.User, errors.New("not confirmed: nothing was changed"))
 		}
 	}
 	return c.disabled(account.User, c.forUser(ctx, account.User, toChange, func(ctx context.Context, client *control.Client) error {

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,24 +32,18 @@ While the daemon is down: totpctl --offline reset USER.`,
 			return c.reset(cmd.Context(), args[0], yes)
 		},
 	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")
-	return c.withPolkit(c.withJSON(cmd))
+	return c.withPolkit(c.withJSON(withYes(cmd, &yes)))
 }
 
 func (c *command) reset(ctx context.Context, user string, yes bool) error {
-	if !yes && !c.in.terminal {
-		return &misuse{"reset " + printable(user) + ": nobody can be asked, standard input is no terminal",
-			"to do it without asking: " + c.self() + " reset " + quote(user) + " --yes"}
-	}
 	if !yes {
+		if err := c.askable("reset "+user, c.self()+" reset "+quote(user)+" --yes"); err != nil {
+			return err
+		}
 		c.say("This takes everything away that %s has: devices, recovery and bypass codes, remembered computers.", printable(user))
 		c.say("The next login as %s enrols; until then, whoever has the password can do that.", printable(user))
-		answer, err := c.in.line(ctx, "Go on? [y/N] ")
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err := c.agree(ctx, ""); err != nil {
 			return failed("reset", user, err)
-		}
-		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-			return failed("reset", user, errors.New("not confirmed: nothing was changed"))
 		}
 	}
 	var a control.Account

@@ -168,7 +168,7 @@ func (s *setup) agreed(ctx context.Context, question string) (bool, error) {
 	if err != nil {
 		return false, s.fail(err, "")
 	}
-	if a := strings.ToLower(answer); a != "y" && a != "yes" {
+	if !isYes(answer) {
 		s.say("Nothing was changed.")
 		return false, nil
 	}
