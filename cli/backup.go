@@ -72,20 +72,6 @@ are asked whether to go on, unless --yes is given.`,
 	return c.withJSON(withYes(cmd, &yes))
 }
 
-func oneFile(_ *cobra.Command, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return fmt.Errorf("one file is to be named, not %d", len(args))
-	}
-	return nil
-}
-
-func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return nil, cobra.ShellCompDirectiveDefault
-}
-
 // backup leaves a whole file, or none.
 func (c *command) backup(ctx context.Context, path string, withKey bool) (err error) {
 	if err := forRoot("backup", path); err != nil {

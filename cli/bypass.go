@@ -41,12 +41,7 @@ org.totpd.manage.status. The password that polkit may want is asked for at a
 terminal, unless --no-ask is given.`,
 		Example:           "  totpctl bypass alice --for 1h",
 		ValidArgsFunction: c.completeUser,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fmt.Errorf("name the user who is to have the code")
-			}
-			return atMostUser(cmd, args)
-		},
+		Args:              oneUser("name the user who is to have the code"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ways := 0
 			for _, flag := range []string{"for", "list", "revoke"} {

@@ -58,3 +58,11 @@ func (c *command) completeDevice(cmd *cobra.Command, args []string, typed string
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
+
+// completeFile completes the first argument with a file.
+func completeFile(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveDefault
+}

@@ -138,11 +138,7 @@ func (c *command) removeDevice(ctx context.Context, user, name string, yes bool)
 			return err
 		})
 	} else {
-		a, err = c.client().Status(ctx, control.StatusRequest{User: user})
-		if err == nil && !a.Enrolled {
-			err = &control.Error{Code: control.ErrNotEnrolled, Message: "not enrolled"}
-		}
-		if err != nil {
+		if a, err = c.ownEnrolled(ctx, user); err != nil {
 			return failed(verb, a.User, err)
 		}
 		user = a.User
@@ -168,14 +164,4 @@ func withUser(cmd *cobra.Command, user *string) *cobra.Command {
 	cmd.Flags().StringVar(user, "user", "", "of `USER`, not your own")
 	cmd.RegisterFlagCompletionFunc("user", cobra.NoFileCompletions)
 	return cmd
-}
-
-// deviceNames accepts so many names.
-func deviceNames(what string, n int) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return fmt.Errorf("name %s; a name with a space in it needs quotes", what)
-		}
-		return nil
-	}
 }

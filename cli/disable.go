@@ -44,11 +44,7 @@ While the daemon is down: totpctl --offline disable USER.`,
 
 // disableOwn proves by password and code that its owner wants it.
 func (c *command) disableOwn(ctx context.Context) error {
-	client := c.client()
-	own, err := client.Status(ctx, control.StatusRequest{})
-	if err == nil && !own.Enrolled {
-		err = &control.Error{Code: control.ErrNotEnrolled, Message: "not enrolled"}
-	}
+	own, err := c.ownEnrolled(ctx, "")
 	if err != nil {
 		return failed("disable", own.User, err)
 	}
@@ -61,7 +57,7 @@ func (c *command) disableOwn(ctx context.Context) error {
 		return failed("disable", own.User, err)
 	}
 	// Seen to its end, so that the person learns of it.
-	return c.disabled(own.User, client.Disable(context.WithoutCancel(ctx), control.DisableRequest{Password: password, Code: code}))
+	return c.disabled(own.User, c.client().Disable(context.WithoutCancel(ctx), control.DisableRequest{Password: password, Code: code}))
 }
 
 // disableUser is an admin's help for somebody else, or root's for itself where no user is named.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -191,11 +190,6 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 	return nil
 }
 
-// forOther says whether it is an admin who asks, for somebody who is named.
-func (c *command) forOther(user string) bool {
-	return user != "" && (os.Geteuid() == 0 || !isOwn(user))
-}
-
 // toEnrol is the account that is to have a device. An admin who isn't root would be asked for a password to
 // look at it, and for another one to change it: what isn't known counts as not enrolled.
 func (c *command) toEnrol(ctx context.Context, user string) (control.Account, error) {
@@ -230,36 +224,6 @@ func (c *command) offer(ctx context.Context, now control.Account, user string, r
 		}
 		c.say("That is not the password of %s.", printable(now.User))
 	}
-}
-
-// proof asks the owner of an account for the password, and for a code where there is a device.
-func (c *command) proof(ctx context.Context, own control.Account) (password, code control.Secret, err error) {
-	if password, err = c.password(ctx, own.User); err != nil || !own.Enrolled {
-		return password, "", err
-	}
-	code, err = c.code(ctx, codePrompt)
-	return password, code, err
-}
-
-// codePrompt asks for a code that proves who somebody is.
-const codePrompt = "Code shown by the app, or a recovery code: "
-
-// code asks for one.
-func (c *command) code(ctx context.Context, prompt string) (control.Secret, error) {
-	typed, err := c.in.line(ctx, prompt)
-	if errors.Is(err, io.EOF) {
-		err = errors.New("no code was given: nothing was changed")
-	}
-	return control.Secret(typed), err
-}
-
-// password asks for a user's login password.
-func (c *command) password(ctx context.Context, user string) (control.Secret, error) {
-	typed, err := c.in.hidden(ctx, "Password of "+printable(user)+": ")
-	if errors.Is(err, io.EOF) {
-		err = errors.New("no password was given: nothing was changed")
-	}
-	return control.Secret(typed), err
 }
 
 // codeOf returns the code of an error, empty for one that has none.

@@ -28,12 +28,7 @@ never overwritten). --json prints them wherever standard output goes. When
 standard input isn't a terminal, its first line is the code.`,
 		Example:           "  totpctl export --to otpauth alice --output alice.otpauth",
 		ValidArgsFunction: c.completeUser,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fmt.Errorf("name the user whose keys are handed out")
-			}
-			return atMostUser(cmd, args)
-		},
+		Args:              oneUser("name the user whose keys are handed out"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to != "otpauth" {
 				return &misuse{"--to otpauth says in what form the keys are written", "totpctl export --to otpauth " + quote(args[0])}

@@ -152,49 +152,11 @@ Example:
 {{.Example}}
 `
 
-// noVerb refuses arguments of a command that has others inside: a verb that there isn't.
-func noVerb(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	path := strings.TrimPrefix(pathOf(cmd)+" ", " ")
-	m := &misuse{fmt.Sprintf("there is no command %q", path+printable(args[0])), strings.TrimSpace("totpctl help " + path)}
-	cmd.SuggestionsMinimumDistance = cmd.Root().SuggestionsMinimumDistance
-	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
-		m.hint = "totpctl " + path + like[0]
-	}
-	return m
-}
-
-// pathOf is a command as people type it, without "totpctl".
-func pathOf(cmd *cobra.Command) string {
-	return strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()), " ")
-}
-
 // withJSON gives a verb the option --json.
 func (c *command) withJSON(cmd *cobra.Command) *cobra.Command {
 	cmd.DisableFlagsInUseLine = true
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON for scripts")
 	return cmd
-}
-
-// atMostUser accepts one user name or none.
-func atMostUser(_ *cobra.Command, args []string) error {
-	switch {
-	case len(args) > 1:
-		return fmt.Errorf("one user at a time, not %d", len(args))
-	case len(args) == 1 && args[0] == "":
-		return fmt.Errorf("the user name is empty")
-	}
-	return nil
-}
-
-// userOf returns the user that args name: empty for the caller.
-func userOf(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
 }
 
 // ownVersion is of this command.

@@ -96,14 +96,8 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 	if a.MustEnrol {
 		row("reset", "the next login enrols")
 	}
-	for _, b := range a.Bypass {
-		row("bypass code", printable(fmt.Sprintf("%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))))
-	}
-	if a.Remembered > 0 {
-		row("remembered", notAsked(a.Remembered))
-	}
-	if !a.PendingUntil.IsZero() {
-		row("enrolment", "begun; waits for its first code until "+date(a.PendingUntil))
+	for _, r := range forATime(a) {
+		row(r.name, printable(r.value))
 	}
 	if wait := a.WaitUntil.Sub(c.now()); wait > 0 && !a.Locked {
 		row("wait", colour.warn("no code is looked at for "+inWords(wait)))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/user"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -88,24 +87,4 @@ func systemBus(ctx context.Context) (*dbus.Conn, error) {
 		return nil, errors.New("the system bus hangs")
 	}
 	return conn, nil
-}
-
-// forUser asks about one user's account: as an admin, unless it is the caller's own.
-func (c *command) forUser(ctx context.Context, name string, change bool, ask func(context.Context, *control.Client) error) error {
-	if !isOwn(name) {
-		return c.asAdmin(ctx, change, ask)
-	}
-	if change {
-		ctx = context.WithoutCancel(ctx)
-	}
-	return ask(ctx, c.client())
-}
-
-// isOwn says whether the user is the caller, who needs nobody's leave.
-func isOwn(name string) bool {
-	if name == "" {
-		return true
-	}
-	own, err := user.Current()
-	return err == nil && own.Username == name
 }

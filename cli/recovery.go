@@ -60,15 +60,6 @@ func (c *command) recoveryLeft(ctx context.Context, user string) error {
 	return nil
 }
 
-// look asks for one account.
-func (c *command) look(ctx context.Context, user string) (a control.Account, err error) {
-	err = c.forUser(ctx, user, toLook, func(ctx context.Context, client *control.Client) (err error) {
-		a, err = client.Status(ctx, control.StatusRequest{User: user})
-		return err
-	})
-	return a, err
-}
-
 // codesLeft says how many recovery codes are left.
 func codesLeft(n int) string {
 	if n == 0 {
@@ -110,10 +101,7 @@ func (c *command) renewRecoveryCodes(ctx context.Context, user string, keep *kee
 	r := control.RecoveryCodesRequest{User: user}
 	own := control.Account{User: user}
 	if !c.forOther(user) {
-		if own, err = c.client().Status(ctx, control.StatusRequest{User: user}); err == nil && !own.Enrolled {
-			err = &control.Error{Code: control.ErrNotEnrolled, Message: "not enrolled"}
-		}
-		if err != nil {
+		if own, err = c.ownEnrolled(ctx, user); err != nil {
 			return failed(verb, own.User, err)
 		}
 	}

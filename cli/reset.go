@@ -26,7 +26,7 @@ allows org.totpd.manage.reset; the password that it may want is asked for at a
 terminal, unless --no-ask is given.
 While the daemon is down: totpctl --offline reset USER.`,
 		Example:           "  totpctl reset alice --yes",
-		Args:              oneUser,
+		Args:              oneUser("name the user"),
 		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.reset(cmd.Context(), args[0], yes)

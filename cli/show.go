@@ -26,7 +26,7 @@ latest logins.
 For root, and whom polkit allows org.totpd.manage.status; the password that it
 may want is asked for at a terminal, unless --no-ask is given.`,
 		Example:           "  totpctl show alice",
-		Args:              oneUser,
+		Args:              oneUser("name the user"),
 		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.showUser(cmd.Context(), args[0])
@@ -80,12 +80,4 @@ func (c *command) showUser(ctx context.Context, user string) error {
 		c.say("hint: %s", hint)
 	}
 	return nil
-}
-
-// oneUser accepts one user name.
-func oneUser(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return fmt.Errorf("name the user")
-	}
-	return atMostUser(cmd, args)
 }

@@ -34,11 +34,7 @@ asked for at a terminal, unless --no-ask is given.`,
 }
 
 func (c *command) status(ctx context.Context, user string) error {
-	var a control.Account
-	err := c.forUser(ctx, user, toLook, func(ctx context.Context, client *control.Client) (err error) {
-		a, err = client.Status(ctx, control.StatusRequest{User: user})
-		return err
-	})
+	a, err := c.look(ctx, user)
 	if err != nil {
 		return failed("status", user, err)
 	}
@@ -77,14 +73,8 @@ func (c *command) account(table io.Writer, a control.Account) {
 	if a.Enrolled {
 		fmt.Fprintf(table, "recovery:\t%s\n", colour.left(a.RecoveryLeft))
 	}
-	for _, b := range a.Bypass {
-		row("bypass code", "%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires))
-	}
-	if a.Remembered > 0 {
-		row("remembered", "%s", notAsked(a.Remembered))
-	}
-	if !a.PendingUntil.IsZero() {
-		row("enrolment", "begun; waits for its first code until %s", date(a.PendingUntil))
+	for _, r := range forATime(a) {
+		row(r.name, "%s", r.value)
 	}
 	if a.Enrolled || a.Failures > 0 {
 		row("wrong codes", "%d not made good", a.Failures)
@@ -116,5 +106,17 @@ func (c *command) next(a control.Account, user string) string {
 	return ""
 }
 
-// notAsked says how many computers are remembered.
-func notAsked(n int) string { return counted(n, "computer") + ", from which no code is asked" }
+// forATime are the rows about what an account has for a time only.
+func forATime(a control.Account) (rows []struct{ name, value string }) {
+	row := func(name, value string) { rows = append(rows, struct{ name, value string }{name, value}) }
+	for _, b := range a.Bypass {
+		row("bypass code", fmt.Sprintf("%s lets in %s until %s", b.ID, times(b.Uses), date(b.Expires)))
+	}
+	if a.Remembered > 0 {
+		row("remembered", counted(a.Remembered, "computer")+", from which no code is asked")
+	}
+	if !a.PendingUntil.IsZero() {
+		row("enrolment", "begun; waits for its first code until "+date(a.PendingUntil))
+	}
+	return rows
+}

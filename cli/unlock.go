@@ -22,7 +22,7 @@ For root, and whom polkit allows org.totpd.manage.unlock; the password that it
 may want is asked for at a terminal, unless --no-ask is given.
 While the daemon is down: totpctl --offline unlock USER.`,
 		Example:           "  totpctl unlock alice",
-		Args:              oneUser,
+		Args:              oneUser("name the user"),
 		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.unlock(cmd.Context(), args[0])
