@@ -97,8 +97,8 @@ func TestRequiredFromADateOn(t *testing.T) {
 		left time.Duration
 		told string // "": not in
 	}{
-		{72 * time.Hour, "a second factor is required from 2026-03-04 on, in 3 days: set it up with totpctl enrol"},
-		{time.Minute, "in 1 day: set it up"},
+		{72 * time.Hour, "a second factor is required from 2026-03-04 on, in 3 days: type totpctl enrol"},
+		{time.Minute, "in 1 day: type totpctl enrol"},
 		{0, ""},
 		{-time.Hour, ""},
 	} {

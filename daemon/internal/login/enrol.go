@@ -80,7 +80,7 @@ func (d *Dialogue) chosen(_ context.Context, text []byte) decision {
 	case typed != "" && d.again:
 		return decision{result: audit.Retry, reason: "wrong_choice", show: sayChoices(e.choices, e.code.Columns(qr.QuietMin))}
 	}
-	return decision{result: audit.Refused, reason: "no_choice", say: sayEnrolFirst(d.reference)}
+	return decision{result: audit.Refused, reason: "no_choice", say: sayNoChoice(d.reference)}
 }
 
 // firstCode judges the first code of the new device, which enrol writes the journal line of. Once it is

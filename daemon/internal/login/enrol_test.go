@@ -60,6 +60,9 @@ func TestEnrolmentInTheLogin(t *testing.T) {
 		if len(got.tells) != 1 || got.asks[0] != askFirstCode || blocks.MatchString(got.tells[0]) != (i < 2) {
 			t.Fatalf("number %d: %+v", i, got)
 		}
+		if lines := strings.Count(got.tells[0], "\n") + 2; lines > 24 {
+			t.Errorf("number %d: %d lines with the question", i, lines)
+		}
 		if !strings.Contains(got.tells[0], inFours(string(d.enrolment.offer.Secret))) {
 			t.Errorf("number %d: no setup key in %q", i, got.tells[0])
 		}
@@ -149,7 +152,7 @@ func TestNoChoice(t *testing.T) {
 				t.Fatalf("%s: %+v", name, got)
 			}
 		}
-		if got.verdict != wire.Refused || len(got.tells) != 1 || got.tells[0] != sayEnrolFirst(d.reference) {
+		if got.verdict != wire.Refused || len(got.tells) != 1 || got.tells[0] != sayNoChoice(d.reference) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if e := w.events.all[len(w.events.all)-1]; e.Reason != c.reason || e.Reference != d.reference {
@@ -216,7 +219,7 @@ func TestFirstCodes(t *testing.T) {
 		"expired":      {-90 * time.Second, "its time is over"},
 		"clock behind": {-5 * time.Minute, "about 5 minutes behind"},
 		"clock ahead":  {10 * time.Minute, "about 10 minutes ahead"},
-		"wrong":        {5 * time.Hour, "not right: type the one that the app shows for web1 (bob)"},
+		"wrong":        {5 * time.Hour, "not right: type the one shown for web1 (bob)"},
 	} {
 		w, d, _ := mustEnrol(t)
 		d.answer(t, strconv.Itoa(d.enrolment.choices.key))

@@ -113,8 +113,8 @@ func TestRecoveryCodeDuringALock(t *testing.T) {
 		failures int
 		told     string
 	}{
-		"wait": {8, "too many wrong codes: the next one is looked at in 3 minutes, a recovery code or one from your helpdesk now"},
-		"lock": {100, "locked after too many wrong codes: type a recovery code, or ask your helpdesk for a code"},
+		"wait": {8, "too many wrong codes: the next one is looked at in 3 minutes, a recovery code or one from your administrator now"},
+		"lock": {100, "locked after too many wrong codes: type a recovery code, or ask your administrator for a code"},
 	} {
 		w := newWorld()
 		acc := withCodes(10)

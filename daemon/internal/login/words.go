@@ -40,7 +40,7 @@ func sayNoCode() string {
 }
 
 func sayRefused(reference string) string {
-	return fmt.Sprintf("not accepted: log in again with a new code, or ask your administrator for help (reference %s)", reference)
+	return fmt.Sprintf("not accepted: log in again with a new code or a recovery code, or ask your administrator for help (reference %s)", reference)
 }
 
 func sayUsed(reference string) string {
@@ -75,12 +75,12 @@ const askRecovery = "Recovery code: "
 // sayRecoveryOnly comes before askRecovery.
 func sayRecoveryOnly(out verify.Outcome, now time.Time) string {
 	if !out.Until.IsZero() {
-		return fmt.Sprintf("too many wrong codes: the next one is looked at in %s, a recovery code or one from your helpdesk now", wait(out.Until.Sub(now)))
+		return fmt.Sprintf("too many wrong codes: the next one is looked at in %s, a recovery code or one from your administrator now", wait(out.Until.Sub(now)))
 	}
 	if out.Elsewhere {
-		return "locked here after too many wrong codes: type a recovery code, ask your helpdesk for a code, or log in from a place you have logged in from before"
+		return "locked here after too many wrong codes: type a recovery code, ask your administrator for a code, or log in from a place you have logged in from before"
 	}
-	return "locked after too many wrong codes: type a recovery code, or ask your helpdesk for a code"
+	return "locked after too many wrong codes: type a recovery code, or ask your administrator for a code"
 }
 
 func sayRecoveryLeft(left int) string {
@@ -128,11 +128,16 @@ func sayEnrolBy(due policy.Decision, now time.Time) string {
 	if n := due.DaysLeft(now); n > 1 {
 		days = fmt.Sprintf("in %d days", n)
 	}
-	return fmt.Sprintf("a second factor is required from %s on, %s: set it up with totpctl enrol", due.EnrolBy.Format(time.DateOnly), days)
+	return fmt.Sprintf("a second factor is required from %s on, %s: type totpctl enrol", due.EnrolBy.Format(time.DateOnly), days)
 }
 
 func sayEnrolFirst(reference string) string {
 	return fmt.Sprintf("a code is required and you have no device for it: run totpctl enrol on this host, "+
+		"or ask your administrator for help (reference %s)", reference)
+}
+
+func sayNoChoice(reference string) string {
+	return fmt.Sprintf("none of the numbers was typed: log in again with a program that shows them, "+
 		"or ask your administrator for help (reference %s)", reference)
 }
 
@@ -156,28 +161,28 @@ func askRemember(d time.Duration) string {
 // QR code, and of its characters: a client without UTF-8 shows something else.
 func sayChoices(c choices, columns int) string {
 	var b strings.Builder
-	b.WriteString("a second factor is required here, and you have none: install an authenticator app on\n" +
-		"your phone, then type one of these numbers to add this login to the app\n")
+	b.WriteString("a second factor is required here, and you have none:\n" +
+		"install an authenticator app on your phone, then type one of these numbers\n")
 	if c.dark != 0 {
 		fmt.Fprintf(&b, "%d shows a QR code, if the background of this window is dark\n"+
 			"%d shows a QR code, if the background is light\n", c.dark, c.light)
 	}
 	fmt.Fprintf(&b, "%d shows a key to type", c.key)
 	if c.dark != 0 {
-		fmt.Fprintf(&b, ", if the next line is no bar that fits into this window\n%s", strings.Repeat("▀", columns))
+		fmt.Fprintf(&b, ", if the next line is not one unbroken bar\n%s", strings.Repeat("▀", columns))
 	}
 	return b.String()
 }
 
-// sayKey shows the key of a new device. The QR code comes last: on a small screen it is what is still there.
+// sayKey shows the key of a new device. With the QR code of a host's usual name and the question after it, it is
+// 24 lines long: all of it stays on the smallest screen.
 func sayKey(o enrol.Offer, code string) string {
-	how := "type this setup key into the app"
-	if code != "" {
-		how = "scan the QR code with the app, or type this setup key into it"
+	key := "setup key: " + inFours(string(o.Secret))
+	if code == "" {
+		return fmt.Sprintf("type this key into the app, then type here the code that it shows\naccount:   %s (%s)\n%s", o.Host, o.User, key)
 	}
 	// PAM's applications end the text themselves.
-	return strings.TrimSuffix(fmt.Sprintf("%s, then type here the code that it shows\naccount:   %s (%s)\nsetup key: %s\n%s",
-		how, o.Host, o.User, inFours(string(o.Secret)), code), "\n")
+	return "scan this with the app, or type the setup key into it\n" + key + "\n" + strings.TrimSuffix(code, "\n")
 }
 
 // sayFirstCode says what was wrong with a first code.
@@ -190,14 +195,14 @@ func sayFirstCode(c control.Confirmation, e control.Enrolment) string {
 	case control.CodeClock:
 		return fmt.Sprintf("your phone's clock is %s: set it to automatic, then type the next code", ahead(time.Duration(c.ClockOff)*time.Second))
 	}
-	return fmt.Sprintf("that code is not right: type the one that the app shows for %s (%s)", e.Host, e.User)
+	return fmt.Sprintf("that code is not right: type the one shown for %s (%s)", e.Host, e.User)
 }
 
 // sayEnrolled shows the recovery codes, once.
 func sayEnrolled(codes []control.Secret) string {
 	var b strings.Builder
 	b.WriteString("done: from now on a code of the app is asked for\n" +
-		"keep these recovery codes on paper: each lets you in once without the phone\n")
+		"keep these recovery codes on paper: each lets you in once, in place of a code\n")
 	for i, code := range codes {
 		b.WriteString("  " + string(code))
 		if i%2 == 1 {
