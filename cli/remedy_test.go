@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -99,26 +98,24 @@ func TestEachErrorHasItsRemedy(t *testing.T) {
 func codesOfControl(t *testing.T) []control.ErrorCode {
 	t.Helper()
 	var codes []control.ErrorCode
-	for _, file := range []string{"types.go", "client.go"} {
-		f, err := parser.ParseFile(token.NewFileSet(), "../daemon/control/"+file, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			v, ok := n.(*ast.ValueSpec)
-			if !ok {
-				return true
-			}
-			if kind, ok := v.Type.(*ast.Ident); ok && kind.Name == "ErrorCode" {
-				text, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				codes = append(codes, control.ErrorCode(text))
-			}
-			return false
-		})
+	f, err := parser.ParseFile(token.NewFileSet(), "../daemon/control/error.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := v.Type.(*ast.Ident); ok && kind.Name == "ErrorCode" {
+			text, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			codes = append(codes, control.ErrorCode(text))
+		}
+		return false
+	})
 	if len(codes) < 16 {
 		t.Fatalf("only %d codes found", len(codes))
 	}
@@ -162,36 +159,5 @@ func TestWhatComesFromElsewhereIsPrintable(t *testing.T) {
 	want := "totpctl: status ?bob: a?[2J?hint: rm -rf /?\nreference: x?y\nhint: as root: journalctl -u totpd tells why\n"
 	if told.String() != want {
 		t.Errorf("%q, want %q", told.String(), want)
-	}
-}
-
-func TestAHintIsOneWordForAShell(t *testing.T) {
-	for name, want := range map[string]string{
-		"alice": "alice", "jörg.o-k_1@example": "jörg.o-k_1@example", "a b": "'a b'", "o'hara": `'o'\''hara'`,
-		"$(reboot)": "'$(reboot)'", "--yes": "'--yes'", "": "''", "a\nb": "'a?b'", `EX\bob`: `'EX\bob'`,
-	} {
-		if got := quote(name); got != want {
-			t.Errorf("quote %q: %s, want %s", name, got, want)
-		}
-	}
-}
-
-func TestDurationsInWords(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0:                  "0 seconds",
-		time.Second:        "1 second",
-		89 * time.Second:   "89 seconds",
-		90 * time.Second:   "2 minutes",
-		240 * time.Second:  "4 minutes",
-		100 * time.Minute:  "100 minutes",
-		119 * time.Minute:  "119 minutes",
-		150 * time.Minute:  "3 hours",
-		47 * time.Hour:     "47 hours",
-		365 * 24 * 3600e9:  "365 days",
-		1499 * time.Second: "25 minutes",
-	} {
-		if got := inWords(d); got != want {
-			t.Errorf("%v: %s, want %s", d, got, want)
-		}
 	}
 }

@@ -8,22 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"maps"
 	"mime"
 	"net"
 	"net/http"
 	"time"
-)
-
-// The codes that the client gives to what goes wrong before an answer of the daemon. The daemon never
-// sends them.
-const (
-	ErrUnreachable ErrorCode = "unreachable" // nobody listens at the socket
-	ErrForbidden   ErrorCode = "forbidden"   // the socket's mode keeps the caller out
-	ErrTimeout     ErrorCode = "timeout"     // no whole answer in time; what was asked may have happened
-	ErrBadAnswer   ErrorCode = "bad_answer"  // whoever answers isn't totpd, or another totpd than ours
-	ErrNotStarted  ErrorCode = "not_started" // what answers without a daemon did not start, or ended too early
 )
 
 // Timeout is how long a request may last when the context sets no earlier end.
@@ -77,112 +66,6 @@ func (c *Client) OnBus(name string, interactive bool) *Client {
 		on.timeout += InteractiveTime + Timeout // the daemon's part is done before the question, and after
 	}
 	return &on
-}
-
-// Version asks for the daemon's version.
-func (c *Client) Version(ctx context.Context) (Version, error) {
-	return ask[Version](ctx, c, VerbVersion, Nothing{})
-}
-
-// Status asks for one account.
-func (c *Client) Status(ctx context.Context, r StatusRequest) (Account, error) {
-	return ask[Account](ctx, c, VerbStatus, r)
-}
-
-// Users asks for all accounts in order of user name, a page at a time as they are ranged over. An
-// error is the last that it yields.
-func (c *Client) Users(ctx context.Context) iter.Seq2[Account, error] {
-	return func(yield func(Account, error) bool) {
-		for r := (UsersRequest{}); ; {
-			page, err := ask[Users](ctx, c, VerbUsers, r)
-			if err != nil {
-				yield(Account{}, err)
-				return
-			}
-			for _, a := range page.Users {
-				if a.User <= r.After {
-					yield(Account{}, c.badAnswer("a list of users out of order"))
-					return
-				}
-				r.After = a.User
-				if !yield(a, nil) {
-					return
-				}
-			}
-			if !page.More {
-				return
-			}
-			if len(page.Users) == 0 {
-				yield(Account{}, c.badAnswer("a list of users without an end"))
-				return
-			}
-		}
-	}
-}
-
-// Enrol starts an enrolment.
-func (c *Client) Enrol(ctx context.Context, r EnrolRequest) (Enrolment, error) {
-	return ask[Enrolment](ctx, c, VerbEnrol, r)
-}
-
-// Confirm ends an enrolment with a first code.
-func (c *Client) Confirm(ctx context.Context, r ConfirmRequest) (Confirmation, error) {
-	return ask[Confirmation](ctx, c, VerbConfirm, r)
-}
-
-// Set gives a user a known key.
-func (c *Client) Set(ctx context.Context, r SetRequest) (Confirmation, error) {
-	return ask[Confirmation](ctx, c, VerbSet, r)
-}
-
-// Disable takes a second factor away.
-func (c *Client) Disable(ctx context.Context, r DisableRequest) error {
-	_, err := ask[Nothing](ctx, c, VerbDisable, r)
-	return err
-}
-
-// Rename gives a device another name.
-func (c *Client) Rename(ctx context.Context, r RenameRequest) (Account, error) {
-	return ask[Account](ctx, c, VerbRename, r)
-}
-
-// Remove takes one of several devices away.
-func (c *Client) Remove(ctx context.Context, r RemoveRequest) (Account, error) {
-	return ask[Account](ctx, c, VerbRemove, r)
-}
-
-// NewRecoveryCodes replaces the recovery codes.
-func (c *Client) NewRecoveryCodes(ctx context.Context, r RecoveryCodesRequest) (RecoveryCodes, error) {
-	return ask[RecoveryCodes](ctx, c, VerbRecoveryCodes, r)
-}
-
-// Bypass makes a bypass code.
-func (c *Client) Bypass(ctx context.Context, r BypassRequest) (BypassCode, error) {
-	return ask[BypassCode](ctx, c, VerbBypass, r)
-}
-
-// Revoke ends bypass codes.
-func (c *Client) Revoke(ctx context.Context, r RevokeRequest) (Revoked, error) {
-	return ask[Revoked](ctx, c, VerbRevoke, r)
-}
-
-// Export asks for the keys of a user.
-func (c *Client) Export(ctx context.Context, r ExportRequest) (Export, error) {
-	return ask[Export](ctx, c, VerbExport, r)
-}
-
-// Policy asks what the rules say about one login.
-func (c *Client) Policy(ctx context.Context, r PolicyRequest) (Policy, error) {
-	return ask[Policy](ctx, c, VerbPolicy, r)
-}
-
-// Import takes users over.
-func (c *Client) Import(ctx context.Context, r ImportRequest) (Imported, error) {
-	done, err := ask[Imported](ctx, c, VerbImport, r)
-	if err == nil && len(done.Users) != len(r.Users) {
-		return Imported{}, c.badAnswer("not an outcome for each user")
-	}
-	return done, err
 }
 
 // ask posts one request and returns its answer.

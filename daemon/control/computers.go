@@ -5,15 +5,6 @@ import (
 	"time"
 )
 
-// The verbs about remembered computers.
-const (
-	VerbRemembered Verb = "remembered" // RememberedRequest -> Remembered; own, or root, or polkit's org.totpd.manage.status
-	VerbForget     Verb = "forget"     // ForgetRequest -> Remembered, those forgotten; own, or root, or polkit's org.totpd.manage.forget
-)
-
-// ErrNoComputer is of a ForgetRequest that no remembered computer fits: 409.
-const ErrNoComputer ErrorCode = "no_computer"
-
 // RememberedRequest asks for the computers from which a user is asked for no code.
 type RememberedRequest struct {
 	User string `json:"user,omitempty"`

@@ -1,5 +1,7 @@
 package control
 
+import "context"
+
 // ImportMax is how many users one ImportRequest names at the most.
 const ImportMax = 50
 
@@ -40,4 +42,13 @@ type Imported struct {
 type ImportOutcome struct {
 	User  string `json:"user"`            // by the name that the host knows
 	Error *Error `json:"error,omitempty"` // why nothing was taken over
+}
+
+// Import takes users over.
+func (c *Client) Import(ctx context.Context, r ImportRequest) (Imported, error) {
+	done, err := ask[Imported](ctx, c, VerbImport, r)
+	if err == nil && len(done.Users) != len(r.Users) {
+		return Imported{}, c.badAnswer("not an outcome for each user")
+	}
+	return done, err
 }

@@ -1,6 +1,9 @@
 package control
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // PolicyRequest asks what the rules say about one login.
 type PolicyRequest struct {
@@ -44,3 +47,8 @@ const (
 	AsksToEnrol PolicyAsks = "enrolment" // and nobody gets in without
 	AsksTooMuch PolicyAsks = "refusal"   // a code is required of somebody who has no device and can't enrol in this login
 )
+
+// Policy asks what the rules say about one login.
+func (c *Client) Policy(ctx context.Context, r PolicyRequest) (Policy, error) {
+	return ask[Policy](ctx, c, VerbPolicy, r)
+}
