@@ -136,7 +136,7 @@ func (c *Control) Stop(ctx context.Context) error {
 
 // ServeHTTP implements http.Handler: what every verb needs, in the order in which it must stand.
 func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	call := &call{control: c, peer: Peer{UID: nobody}}
+	call := &call{control: c, peer: Peer{UID: nobody}, kind: audit.Control}
 	if peer, ok := r.Context().Value(peerKey{}).(Peer); ok {
 		call.peer = peer
 	}
@@ -156,7 +156,7 @@ func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, call.malformed(fmt.Sprintf("%.16q instead of POST", r.Method)))
 		return
 	}
-	call.verb = control.Verb(name)
+	call.verb, call.kind = control.Verb(name), verb.kind
 	if c.offline && !call.verb.Offline() {
 		answer(w, call.explain(call.refuse(control.ErrNotOffline, "needs the daemon")))
 		return

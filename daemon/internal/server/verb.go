@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/login"
 )
 
@@ -30,6 +31,7 @@ func (w who) mine() bool { return w == ownOrAdmin || w == ownOrRoot }
 type verb struct {
 	who    who
 	action string
+	kind   audit.Kind // of its journal lines; Control: it changes nothing
 	read   func(body []byte) (request, error)
 }
 
@@ -43,37 +45,37 @@ type request struct {
 // verbs is every legal request. What is not here is denied, and nothing here runs before its body has
 // been read strictly, its user is known and who has been judged.
 var verbs = map[control.Verb]verb{
-	control.VerbVersion: legal(anyone, "", nil, (*call).version),
-	control.VerbStatus:  legal(ownOrAdmin, "org.totpd.manage.status", func(r control.StatusRequest) string { return r.User }, (*call).status),
-	control.VerbUsers:   legal(adminOnly, "org.totpd.manage.users", nil, (*call).users),
-	control.VerbEnrol:   legal(ownOrAdmin, "org.totpd.manage.enrol", func(r control.EnrolRequest) string { return r.User }, (*call).enrol),
-	control.VerbConfirm: legal(ownOrAdmin, "org.totpd.manage.enrol", func(r control.ConfirmRequest) string { return r.User }, (*call).confirm),
-	control.VerbSet:     legal(adminOnly, "org.totpd.manage.enrol", func(r control.SetRequest) string { return r.User }, (*call).set),
-	control.VerbDisable: legal(ownOrAdmin, "org.totpd.manage.disable", func(r control.DisableRequest) string { return r.User }, (*call).disable),
+	control.VerbVersion: legal(anyone, "", audit.Control, nil, (*call).version),
+	control.VerbStatus:  legal(ownOrAdmin, "org.totpd.manage.status", audit.Control, func(r control.StatusRequest) string { return r.User }, (*call).status),
+	control.VerbUsers:   legal(adminOnly, "org.totpd.manage.users", audit.Control, nil, (*call).users),
+	control.VerbEnrol:   legal(ownOrAdmin, "org.totpd.manage.enrol", audit.Enrol, func(r control.EnrolRequest) string { return r.User }, (*call).enrol),
+	control.VerbConfirm: legal(ownOrAdmin, "org.totpd.manage.enrol", audit.Enrol, func(r control.ConfirmRequest) string { return r.User }, (*call).confirm),
+	control.VerbSet:     legal(adminOnly, "org.totpd.manage.enrol", audit.Enrol, func(r control.SetRequest) string { return r.User }, (*call).set),
+	control.VerbDisable: legal(ownOrAdmin, "org.totpd.manage.disable", audit.Disable, func(r control.DisableRequest) string { return r.User }, (*call).disable),
 
-	control.VerbRename:        legal(ownOrAdmin, "org.totpd.manage.devices", func(r control.RenameRequest) string { return r.User }, (*call).rename),
-	control.VerbRemove:        legal(ownOrAdmin, "org.totpd.manage.devices", func(r control.RemoveRequest) string { return r.User }, (*call).remove),
-	control.VerbRecoveryCodes: legal(ownOrRoot, "", func(r control.RecoveryCodesRequest) string { return r.User }, (*call).recoveryCodes),
-	control.VerbBypass:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.BypassRequest) string { return r.User }, (*call).bypass),
-	control.VerbRevoke:        legal(adminOnly, "org.totpd.manage.bypass", func(r control.RevokeRequest) string { return r.User }, (*call).revoke),
-	control.VerbExport:        legal(rootOnly, "", func(r control.ExportRequest) string { return r.User }, (*call).export),
-	control.VerbPolicy:        legal(ownOrAdmin, "org.totpd.manage.status", func(r control.PolicyRequest) string { return r.User }, (*call).policy),
+	control.VerbRename:        legal(ownOrAdmin, "org.totpd.manage.devices", audit.Devices, func(r control.RenameRequest) string { return r.User }, (*call).rename),
+	control.VerbRemove:        legal(ownOrAdmin, "org.totpd.manage.devices", audit.Devices, func(r control.RemoveRequest) string { return r.User }, (*call).remove),
+	control.VerbRecoveryCodes: legal(ownOrRoot, "", audit.Recovery, func(r control.RecoveryCodesRequest) string { return r.User }, (*call).recoveryCodes),
+	control.VerbBypass:        legal(adminOnly, "org.totpd.manage.bypass", audit.Bypass, func(r control.BypassRequest) string { return r.User }, (*call).bypass),
+	control.VerbRevoke:        legal(adminOnly, "org.totpd.manage.bypass", audit.Bypass, func(r control.RevokeRequest) string { return r.User }, (*call).revoke),
+	control.VerbExport:        legal(rootOnly, "", audit.Export, func(r control.ExportRequest) string { return r.User }, (*call).export),
+	control.VerbPolicy:        legal(ownOrAdmin, "org.totpd.manage.status", audit.Control, func(r control.PolicyRequest) string { return r.User }, (*call).policy),
 
-	control.VerbRemembered: legal(ownOrAdmin, "org.totpd.manage.status", func(r control.RememberedRequest) string { return r.User }, (*call).remembered),
-	control.VerbForget:     legal(ownOrAdmin, "org.totpd.manage.forget", func(r control.ForgetRequest) string { return r.User }, (*call).forget),
+	control.VerbRemembered: legal(ownOrAdmin, "org.totpd.manage.status", audit.Control, func(r control.RememberedRequest) string { return r.User }, (*call).remembered),
+	control.VerbForget:     legal(ownOrAdmin, "org.totpd.manage.forget", audit.Forget, func(r control.ForgetRequest) string { return r.User }, (*call).forget),
 
-	control.VerbShow:   legal(adminOnly, "org.totpd.manage.status", func(r control.ShowRequest) string { return r.User }, (*call).show),
-	control.VerbUnlock: legal(adminOnly, "org.totpd.manage.unlock", func(r control.UnlockRequest) string { return r.User }, (*call).unlock),
-	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", func(r control.ResetRequest) string { return r.User }, (*call).reset),
-	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", func(r control.LogRequest) string { return r.User }, (*call).logOf),
-	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", nil, (*call).logAll),
-	control.VerbImport: legal(adminOnly, "org.totpd.manage.import", nil, (*call).takeOver),
+	control.VerbShow:   legal(adminOnly, "org.totpd.manage.status", audit.Control, func(r control.ShowRequest) string { return r.User }, (*call).show),
+	control.VerbUnlock: legal(adminOnly, "org.totpd.manage.unlock", audit.Unlock, func(r control.UnlockRequest) string { return r.User }, (*call).unlock),
+	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", audit.Reset, func(r control.ResetRequest) string { return r.User }, (*call).reset),
+	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", audit.Control, func(r control.LogRequest) string { return r.User }, (*call).logOf),
+	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", audit.Control, nil, (*call).logAll),
+	control.VerbImport: legal(adminOnly, "org.totpd.manage.import", audit.Enrol, nil, (*call).takeOver),
 }
 
-// legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the user that a
-// request names (nil: it is about nobody), and what is done then.
-func legal[Request, Result any](who who, action string, user func(Request) string, do func(*call, context.Context, Request) (Result, error)) verb {
-	return verb{who: who, action: action, read: func(body []byte) (request, error) {
+// legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the kind of its journal
+// lines, the user that a request names (nil: it is about nobody), and what is done then.
+func legal[Request, Result any](who who, action string, kind audit.Kind, user func(Request) string, do func(*call, context.Context, Request) (Result, error)) verb {
+	return verb{who: who, action: action, kind: kind, read: func(body []byte) (request, error) {
 		var r Request
 		if err := decode(body, &r); err != nil {
 			return request{}, err
