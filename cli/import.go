@@ -65,9 +65,7 @@ scratch codes become recovery codes.
 A user is taken over as a whole or not at all. Whoever is enrolled already is
 left alone, unless --replace is given. The report says who was taken over, who
 was not and why, and what was left out. --dry-run changes nothing; --json prints
-the report as one object. For root, and whom polkit allows
-org.totpd.manage.import; the password that it may want is asked for at a
-terminal, unless --no-ask is given. Where a file has a key in it, delete it in
+the report as one object. For root. Where a file has a key in it, delete it in
 the end.
 
 Exit status: 0 all were taken over, 1 some were not, 2 wrong usage.`,
@@ -92,7 +90,7 @@ Exit status: 0 all were taken over, 1 some were not, 2 wrong usage.`,
 	f.BoolVar(&o.replace, "replace", false, "also users who are enrolled: what they have is lost")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "say how it would go, and change nothing")
 	cmd.RegisterFlagCompletionFunc("users", cobra.NoFileCompletions)
-	return c.withPolkit(c.withJSON(cmd))
+	return c.withJSON(cmd)
 }
 
 func sourceNames() []string {

@@ -59,27 +59,26 @@ func (c *command) takeOver(ctx context.Context, found []foreign.Found, o importO
 	bar := c.progress("users taken over", len(able))
 	defer bar.done()
 	asked := 0
-	err := c.asAdmin(ctx, toChange, func(within context.Context, client *control.Client) error {
-		for some := range requests(able) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			r := control.ImportRequest{Replace: o.replace, DryRun: o.dryRun}
-			for _, f := range some {
-				r.Users = append(r.Users, f.ImportUser)
-			}
-			done, err := client.Import(within, r)
-			if err != nil {
-				return err
-			}
-			for i, outcome := range done.Users {
-				report.add(some[i], outcome)
-			}
-			asked += len(some)
-			bar.step(len(some))
+	var err error
+	for some := range requests(able) {
+		if err = ctx.Err(); err != nil {
+			break
 		}
-		return nil
-	})
+		r := control.ImportRequest{Replace: o.replace, DryRun: o.dryRun}
+		for _, f := range some {
+			r.Users = append(r.Users, f.ImportUser)
+		}
+		var done control.Imported
+		// What is under way is seen to its end.
+		if done, err = c.client().Import(context.WithoutCancel(ctx), r); err != nil {
+			break
+		}
+		for i, outcome := range done.Users {
+			report.add(some[i], outcome)
+		}
+		asked += len(some)
+		bar.step(len(some))
+	}
 	if err != nil && asked == 0 {
 		return nil, err
 	}

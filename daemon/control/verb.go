@@ -40,7 +40,7 @@ const (
 	VerbReset  Verb = "reset"   // ResetRequest -> Account; root, or polkit's org.totpd.manage.reset
 	VerbLog    Verb = "log"     // LogRequest -> Log; own, or root, or polkit's org.totpd.manage.log
 	VerbLogAll Verb = "log-all" // LogRequest without User -> Log of everybody; root, or polkit's org.totpd.manage.log
-	VerbImport Verb = "import"  // ImportRequest -> Imported; root, or polkit's org.totpd.manage.import
+	VerbImport Verb = "import"  // ImportRequest -> Imported; root alone
 
 	VerbRemembered Verb = "remembered" // RememberedRequest -> Remembered; own, or root, or polkit's org.totpd.manage.status
 	VerbForget     Verb = "forget"     // ForgetRequest -> Remembered, those forgotten; own, or root, or polkit's org.totpd.manage.forget

@@ -137,6 +137,7 @@ func TestAdminsByPolkit(t *testing.T) {
 		{control.VerbDisable, control.DisableRequest{}, "", "", control.ErrBadRequest},
 		{control.VerbDisable, control.DisableRequest{User: "nobody"}, "", "", control.ErrBadRequest},
 		// And for what no admin may.
+		{control.VerbImport, control.ImportRequest{Users: []control.ImportUser{{User: "games"}}, Replace: true}, "", "", control.ErrNotAllowed},
 		{control.VerbRecoveryCodes, control.RecoveryCodesRequest{User: "games"}, "", "", control.ErrNotAllowed},
 		{control.VerbExport, control.ExportRequest{User: "games", Code: "123456"}, "", "", control.ErrNotAllowed},
 		{control.VerbVersion, control.Nothing{}, "", "", ""},

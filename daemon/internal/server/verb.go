@@ -69,7 +69,7 @@ var verbs = map[control.Verb]verb{
 	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", audit.Reset, func(r control.ResetRequest) string { return r.User }, (*call).reset),
 	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", audit.Control, func(r control.LogRequest) string { return r.User }, (*call).logOf),
 	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", audit.Control, nil, (*call).logAll),
-	control.VerbImport: legal(adminOnly, "org.totpd.manage.import", audit.Enrol, nil, (*call).takeOver),
+	control.VerbImport: legal(rootOnly, "", audit.Enrol, nil, (*call).takeOver),
 }
 
 // legal makes a verb of who may ask, polkit's action (empty: root is the only admin), the kind of its journal
@@ -159,7 +159,7 @@ func (c *call) settle(ctx context.Context, who who, r request) (asAdmin bool, er
 	switch {
 	case who == anyone && !r.aboutUser:
 		return false, nil
-	case who == adminOnly && !r.aboutUser:
+	case (who == adminOnly || who == rootOnly) && !r.aboutUser:
 		return true, nil
 	case (who == adminOnly || who == rootOnly) && r.user == "":
 		return false, c.malformed("user is missing")
