@@ -14,7 +14,8 @@ const (
 )
 
 // Fair keeps a few from filling the history, and driving out what others did: whoever may connect, or try
-// to log in, can cause any number of refusals. What was changed, and who got in, always counts.
+// to log in, can cause any number of refusals, and an owner of some changes. What was changed otherwise, and who
+// got in, always counts.
 type Fair struct {
 	mu   sync.Mutex
 	left map[string]allowance
@@ -26,9 +27,12 @@ type allowance struct {
 	at     time.Time
 }
 
+// costless are the changes that an owner can make without end: they take neither password nor code.
+var costless = map[Kind]bool{Devices: true, Forget: true}
+
 // Keeps says whether the event is to be kept, and counts it.
 func (f *Fair) Keeps(e Event) bool {
-	if e.Result == Done && e.Kind != Devices || e.Result == Accepted && e.Kind == Login {
+	if e.Result == Done && !costless[e.Kind] || e.Result == Accepted && e.Kind == Login {
 		return true
 	}
 	who := "uid " + e.Caller

@@ -31,6 +31,7 @@ func TestFair(t *testing.T) {
 		{"the stranger about others", 10, Event{Kind: Control, User: "bob", Caller: "1000", Result: Refused}, 0},
 		{"the stranger's own changes", 10, Event{Kind: Disable, User: "eve", Caller: "1000", Result: Done}, 10},
 		{"names of devices", 10, Event{Kind: Devices, User: "eve", Caller: "1000", Result: Done}, 0},
+		{"forgetting nothing again and again", 10, Event{Kind: Forget, User: "eve", Caller: "1000", Result: Done}, 0},
 		{"another one", 10, Event{Kind: Control, User: "bob", Caller: "1001", Result: Refused}, 10},
 		{"guesses at alice's code", 10_000, guesses, fairAtOnce},
 		{"alice", 10, Event{Kind: Login, User: "alice", Caller: "0", Result: Accepted}, 10},

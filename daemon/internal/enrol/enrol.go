@@ -201,7 +201,11 @@ func (s *Service) confirm(ctx context.Context, user, code string, given *Offer) 
 		case acc.Pending == nil:
 			return acc, errNoPending
 		case !now.Before(acc.Pending.Expires):
-			acc.Pending, late = nil, true
+			late = true
+			if given != nil { // the account may have another one that waits
+				return acc, errUnchanged
+			}
+			acc.Pending = nil
 			return acc, nil
 		}
 		dev := acc.Pending.Device

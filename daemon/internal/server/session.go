@@ -28,6 +28,9 @@ type terminalSession struct {
 
 // of returns the name of the session that a process is in, or "" where that can't be told.
 func (s *sessions) of(pid int32) string {
+	if pid <= 0 { // in a namespace that this process doesn't see: 0 would ask about itself
+		return ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id, err := unix.Getsid(int(pid))

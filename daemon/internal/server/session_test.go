@@ -51,8 +51,10 @@ func TestSessionsAreToldApart(t *testing.T) {
 	if len(s.all) != 2 {
 		t.Errorf("%d are known", len(s.all))
 	}
-	if name := s.of(1 << 30); name != "" {
-		t.Errorf("of no process: %q", name)
+	for _, none := range []int32{1 << 30, 0, -1} { // 0: of another namespace, and to getsid(2) the caller itself
+		if name := s.of(none); name != "" {
+			t.Errorf("of process %d: %q", none, name)
+		}
 	}
 	// The leader ends, and leaves the number to a process that lives on.
 	leader.Process.Kill()
