@@ -159,7 +159,7 @@ func limitsOf(cfg config.Config) throttle.Limits {
 
 // serve accepts on the sockets. What it returns receives an error when one of them can't go on.
 func (d *daemon) serve() <-chan error {
-	failed := make(chan error, 3)
+	failed := make(chan error, 2)
 	go func() {
 		if err := d.logins.Serve(d.sockets.login); err != nil {
 			failed <- fmt.Errorf("serve logins: %w", err)
@@ -174,11 +174,7 @@ func (d *daemon) serve() <-chan error {
 		d.log.Printf("no passwords are checked for login programs here: %v", err)
 	}
 	if l, ok := d.sockets.password.(*net.UnixListener); ok {
-		go func() {
-			if err := password.Serve(l, d.log); err != nil {
-				failed <- fmt.Errorf("serve login programs: %w", err)
-			}
-		}()
+		go password.Serve(l, d.log)
 	}
 	return failed
 }

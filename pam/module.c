@@ -59,6 +59,14 @@ static bool wait_for_word(int fd, long long deadline)
 	return wait_for(fd, POLLIN, deadline);
 }
 
+static void wipe(char *typed)
+{
+	if (typed != NULL) {
+		explicit_bzero(typed, strlen(typed));
+		free(typed);
+	}
+}
+
 /* converse shows one message through the host's conversation. With an answer wanted it hands over what
  * was typed, to be wiped and freed. */
 static int converse(pam_handle_t *pamh, int style, const char *text, char **answer)
@@ -78,7 +86,7 @@ static int converse(pam_handle_t *pamh, int style, const char *text, char **answ
 		free(responses);
 	}
 	if (answer == NULL) {
-		free(typed);
+		wipe(typed); /* of a host that answers everything with the password */
 		return PAM_SUCCESS; /* a client that shows no texts may still be asked */
 	}
 	*answer = typed;
@@ -99,14 +107,6 @@ static bool verified_key(pam_handle_t *pamh)
 			line++;
 	}
 	return line != NULL;
-}
-
-static void wipe(char *typed)
-{
-	if (typed != NULL) {
-		explicit_bzero(typed, strlen(typed));
-		free(typed);
-	}
 }
 
 struct login {

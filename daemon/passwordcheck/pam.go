@@ -33,11 +33,12 @@ func check(pamDir string, q password.Question) password.Answer {
 	if !person.asked {
 		return password.Answer{Verdict: password.Broken, Reason: "the PAM service totpd accepts without asking for the password"}
 	}
-	if err := t.AcctMgmt(pam.Silent | pam.DisallowNullAuthtok); err != nil {
-		return password.Answer{Verdict: judge(err, password.Barred), Reason: "account: " + err.Error()}
-	}
+	barred := t.AcctMgmt(pam.Silent | pam.DisallowNullAuthtok)
 	if user, err := t.GetItem(pam.User); err != nil || user != q.User {
 		return password.Answer{Verdict: password.Broken, Reason: "the PAM service totpd speaks of another user"}
+	}
+	if barred != nil {
+		return password.Answer{Verdict: judge(barred, password.Barred), Reason: "account: " + barred.Error()}
 	}
 	return password.Answer{Verdict: password.Right}
 }

@@ -119,6 +119,7 @@ func TestRealPAM(t *testing.T) {
 		{"root needs none", "auth sufficient pam_rootok.so\nauth required pam_deny.so\n" + account, "alice", "x", notRight, ""},
 		{"asks twice", "auth required pam_ftp.so\nauth required pam_ftp.so\n" + account, "anonymous", "a@b", broken, "more than a password"},
 		{"changes the user", judge + "auth required pam_ftp.so\n" + account, "anonymous", "open sesame", notRight, ""},
+		{"changes the user, who is expired", "auth required pam_ftp.so ignore\naccount required pam_debug.so acct=acct_expired\n", "anonymous", "open sesame", broken, "another user"},
 		{"module missing", "auth required pam_missing.so\n" + account, "alice", "x", broken, ""},
 		{"service empty", "\n", "alice", "x", notRight, ""},
 		{"longest", judge + account, strings.Repeat("a", password.UserMax), strings.Repeat("x", 500), wrong, ""},

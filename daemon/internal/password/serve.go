@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,16 +17,18 @@ const servedAtOnce = 64
 
 // Serve does what systemd does with totpd-password.socket, for a daemon that runs as root without systemd: it
 // starts a totpd-password for each connection. No byte of a question passes through this process, and nobody
-// but root is served. It returns nil once l is closed.
-func Serve(l *net.UnixListener, complaints *log.Logger) error {
+// but root is served. It returns once l is closed.
+func Serve(l *net.UnixListener, complaints *log.Logger) {
 	slots := make(chan struct{}, servedAtOnce)
 	for {
 		conn, err := l.AcceptUnix()
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return nil
-		case err != nil:
-			return err
+			return
+		case err != nil: // out of files or memory: a connection that ends gives some back
+			complaints.Printf("accept a question about a password: %v", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
 		}
 		select {
 		case slots <- struct{}{}:
