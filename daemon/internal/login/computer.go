@@ -124,6 +124,21 @@ func (d *Dialogue) mayRemember() bool {
 	return known && !d.open.Combined && d.rule.Remember > 0 && d.optional() == wire.Optional
 }
 
+// groundsOf are what a computer is remembered on the strength of. Whoever loses some of it while the question
+// waits (disable, reset, a used recovery code) wants no computer remembered that passed before.
+func groundsOf(acc account.Account) string {
+	var b strings.Builder
+	for _, d := range acc.Devices {
+		fmt.Fprintf(&b, "device %q\n", d.ID)
+	}
+	for _, r := range acc.Recovery {
+		fmt.Fprintf(&b, "recovery %x\n", r.Hash)
+	}
+	return b.String()
+}
+
+var errGrounds = errors.New("the account has changed meanwhile")
+
 // remembered ends a login that waited for the answer, which must not cost it: a computer that can't be
 // stored is not remembered, and the person gets in.
 func (d *Dialogue) remembered(ctx context.Context, text []byte) decision {
@@ -135,8 +150,8 @@ func (d *Dialogue) remembered(ctx context.Context, text []byte) decision {
 	now := d.service.clock().Round(0).UTC()
 	dec.kept = false // the history has the code alone
 	err := d.service.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
-		if !acc.Enrolled() { // disabled in between
-			return acc, errUnchanged
+		if groundsOf(acc) != d.grounds {
+			return acc, errGrounds
 		}
 		others := slices.DeleteFunc(slices.Clone(acc.Remembered), func(r account.Remembered) bool {
 			return slices.Equal(r.Hash, c.hash) || !now.Before(r.Expires)

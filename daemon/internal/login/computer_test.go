@@ -344,3 +344,35 @@ func TestFingerprintIsThatOfSSHKeygen(t *testing.T) {
 		t.Errorf("%q", keys)
 	}
 }
+
+// Whoever takes the grounds away while the question waits has no computer remembered by its answer, and it
+// costs the login nothing.
+func TestGroundsThatAreGone(t *testing.T) {
+	for name, change := range map[string]func(*account.Account){
+		"reset":          func(a *account.Account) { *a = account.Account{User: "alice", MustEnrol: true} },
+		"another device": func(a *account.Account) { a.Devices = []account.Device{device("alice")}; a.Devices[0].ID = "q" },
+		"one device more": func(a *account.Account) {
+			a.Devices = append(a.Devices, account.Device{ID: "q", Name: "token", Digits: 6, Period: 30, Algorithm: account.SHA1, Sealed: seal("alice", "q")})
+		},
+		"a recovery code":    func(a *account.Account) { a.Recovery = a.Recovery[1:] },
+		"new recovery codes": func(a *account.Account) { a.Recovery = []account.Recovery{{Hash: sealed{}.Hash("alice", "x", "3")}} },
+	} {
+		w := rememberingWorld()
+		acc := w.store.accounts["alice"]
+		acc.Recovery = []account.Recovery{{Hash: sealed{}.Hash("alice", "x", "1")}, {Hash: sealed{}.Hash("alice", "x", "2")}}
+		w.store.accounts["alice"] = acc
+		d, _ := w.open(t, root, fromAfar)
+		if got := d.answer(t, w.code(t)); got.done {
+			t.Fatalf("%s: %+v", name, got)
+		}
+		acc = w.store.accounts["alice"]
+		change(&acc)
+		w.store.accounts["alice"] = acc
+		if got := d.answer(t, "y"); got.verdict != wire.Accepted || len(got.tells) != 1 || got.tells[0] != sayNotRemembered() {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if e := w.last(t, 1); !strings.Contains(e.Detail, "has changed meanwhile") || len(w.store.accounts["alice"].Remembered) != 0 {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type Dialogue struct {
 
 	enrolment enrolment // in choosing, confirming and noting
 	passed    decision  // in remembering: the acceptance that waits for the answer
+	grounds   string    // likewise: groundsOf the account at that time
 	tails     []byte    // of a combined login: see wire.AppendCombined
 	refusal   decision  // of a combined login's Open, which waits for the answer; the zero value: none
 }

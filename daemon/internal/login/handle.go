@@ -64,6 +64,7 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	judge, login := d.judge(), d.login(s.clock())
 	var out verify.Outcome
 	var now time.Time
+	var grounds string
 	as := *d // this dialogue may be over by the time the event is asked for
 	ctx = audit.Keep(ctx, func() audit.Event { return as.event(as.judged(out, now)) })
 	err := s.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
@@ -71,6 +72,7 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 		// overtake a wait that one of them has begun.
 		now = s.clock()
 		acc, out = judge.Answer(acc, answer, login, now)
+		grounds = groundsOf(acc)
 		switch {
 		case out.Kind == verify.Accepted && out.Way == verify.Code:
 			return d.graced(acc, now), nil
@@ -90,7 +92,7 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	dec := d.judged(out, now)
 	dec.kept = err == nil
 	if dec.result == audit.Accepted && out.Way == verify.Code && d.mayRemember() {
-		d.passed = dec
+		d.passed, d.grounds = dec, grounds
 		return decision{next: remembering}
 	}
 	return dec
