@@ -63,10 +63,18 @@ func noVerb(cmd *cobra.Command, args []string) error {
 	path := strings.TrimPrefix(pathOf(cmd)+" ", " ")
 	m := &misuse{fmt.Sprintf("there is no command %q", path+printable(args[0])), strings.TrimSpace("totpctl help " + path)}
 	cmd.SuggestionsMinimumDistance = cmd.Root().SuggestionsMinimumDistance
-	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 && len(args[0]) > 2*cmd.SuggestionsMinimumDistance {
 		m.hint = "totpctl " + path + like[0]
 	}
 	return m
+}
+
+// noArgs accepts none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument, such as %s", strings.TrimSpace(pathOf(cmd)), quote(args[0]))
+	}
+	return nil
 }
 
 // pathOf is a command as people type it, without "totpctl".

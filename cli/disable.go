@@ -17,7 +17,8 @@ func newDisable(c *command) *cobra.Command {
 		Use:   "disable [USER] [OPTIONS]",
 		Short: "Take the second factor away",
 		Long: `Take the second factor away, with all its devices and the count of wrong
-codes: logins then ask for the password alone. To set it up anew: totpctl enrol.
+codes: logins then ask for the password alone, unless a rule requires a code. To
+set it up anew: totpctl enrol.
 
 Without USER it is your own; you are asked for your password and a code. When
 standard input isn't a terminal, its first line is the password and its second
@@ -50,7 +51,7 @@ func (c *command) disableOwn(ctx context.Context) error {
 	}
 	if c.in.terminal {
 		c.warn(own)
-		c.say("Logins then ask for the password alone. Ctrl-C leaves it as it is.")
+		c.say("Logins then ask for the password alone, unless a rule requires a code. Ctrl-C leaves it as it is.")
 	}
 	password, code, err := c.proof(ctx, own)
 	if err != nil {
@@ -84,7 +85,7 @@ func (c *command) disableUser(ctx context.Context, user string, yes bool) error 
 	// With nothing to lose, there is nothing to ask; the daemon says so.
 	if account.Enrolled && !yes {
 		c.warn(account)
-		if err := c.agree(ctx, "Logins then ask for the password alone."); err != nil {
+		if err := c.agree(ctx, "Logins then ask for the password alone, unless a rule requires a code."); err != nil {
 			return failed("disable", account.User, err)
 		}
 	}
@@ -113,7 +114,7 @@ func (c *command) disabled(user string, err error) error {
 			Enrolled bool   `json:"enrolled"`
 		}{User: user}))
 	}
-	c.say("Done: logins of %s ask for the password alone.", printable(user))
+	c.say("Done: %s has no second factor any more.", printable(user))
 	return nil
 }
 

@@ -51,7 +51,7 @@ Exit status: 0 no error and no warning, 1 at least one, 2 wrong usage.
             config, store, key, clock, selinux, apparmor, people
 The ids stay from version to version; --list prints them all.`,
 		Example: "  totpctl doctor --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case load != "":

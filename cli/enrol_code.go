@@ -46,6 +46,9 @@ func (c *command) show(o offer, options enrolOptions, terminal bool) error {
 	if err != nil {
 		c.say("%v:", err)
 		c.say("type the setup key, or enlarge the window and begin again.")
+		if as == qrASCII && options.qr == "" {
+			c.say("hint: totpctl enrol --qr utf8 draws it smaller")
+		}
 		return nil
 	}
 	_, err = io.WriteString(c.out, code)
@@ -122,8 +125,8 @@ func (c *command) done(o offer, user string, given, left int) {
 		c.say("From the next login on, %s is asked for the password, then for a code.", printable(o.User))
 		return
 	}
-	c.say("The next login asks for the password, then for a code of the app. Try it in a second")
-	c.say("window before you leave this one; totpctl status shows what is set up.")
+	c.say("The next login asks for the password, then for a code of the app.")
+	c.say("Try it in a second window before you leave this one; totpctl status shows what is set up.")
 	if given == 0 {
 		c.say("The recovery codes stay as they were: %s.", codesLeft(left))
 		if left < fewCodes {

@@ -31,7 +31,7 @@ They come over the system bus, also across restarts of totpd. --json prints one
 object a line, with time, event (refused, locked, enrolled or disabled), user
 and, where there are such, service, source, reason, reference and device.`,
 		Example:           "  totpctl events --json",
-		Args:              cobra.NoArgs,
+		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.events(cmd.Context()); err != nil {

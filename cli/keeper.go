@@ -47,7 +47,7 @@ func (k *keeper) give(c *command, user string, codes []control.Secret) error {
 		k.remove()
 	}
 	if k.shown && !c.json { // JSON has them already
-		c.say("\nRecovery codes of %s: each lets in once, when the device is not at hand.", printable(user))
+		c.say("\nRecovery codes of %s: each lets in once, in place of a code.", printable(user))
 		c.say("Write them down and keep them where the device is not; they are not shown again.\n")
 		if _, err := fmt.Fprint(c.out, inColumns(codes)); err != nil {
 			return err

@@ -166,14 +166,14 @@ func (c *command) printEntry(e control.LogEntry) error {
 
 // whats are the words for what was decided about.
 var whats = map[string]string{
-	"login": "login", "enrol": "enrolment", "disable": "second factor taken away", "authorize": "help allowed by polkit",
+	"login": "login", "enrol": "enrolment", "disable": "disable", "authorize": "help allowed by polkit",
 	"control": "request", "devices": "change of devices", "recovery": "new recovery codes", "bypass": "bypass code",
 	"export": "export of keys", "unlock": "unlock", "reset": "reset",
 }
 
 // results are the words for how it was decided. That of what was done is its name alone.
 var results = map[string]string{
-	"accepted": "accepted", "not_due": "no code asked for", "retry": "asked again", "refused": "refused",
+	"accepted": "accepted", "not_due": "without a code", "retry": "asked again", "refused": "refused",
 	"unavailable": "could not be decided", "abandoned": "broken off", "started": "begun", "done": "done",
 }
 
@@ -203,7 +203,7 @@ func inPlainWords(e control.LogEntry, on colours) string {
 		why = cmp.Or(reasons[e.Reason], strings.ReplaceAll(e.Reason, "_", " "))
 	}
 	for _, more := range []struct{ before, value string }{
-		{": ", why}, {", ", e.Device}, {", by ", e.Service}, {", from ", e.Source}, {", at ", e.TTY},
+		{": ", why}, {", ", e.Device}, {", by ", e.Service}, {", from ", e.Source}, {", at ", terminal(e.TTY)},
 		{", asked by ", askedBy(e)}, {", ", strings.TrimPrefix(e.Action, "org.totpd.manage.")}, {" [", e.Detail},
 	} {
 		if more.value == "" {
@@ -217,6 +217,14 @@ func inPlainWords(e control.LogEntry, on colours) string {
 		text += " (reference " + e.Reference + ")"
 	}
 	return who + " " + result + printable(text)
+}
+
+// terminal is where somebody sits: sshd calls all of them ssh.
+func terminal(tty string) string {
+	if tty == "ssh" {
+		return ""
+	}
+	return tty
 }
 
 // askedBy names who asked: of a login that is root's program and tells nothing.

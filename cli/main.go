@@ -84,7 +84,7 @@ func (c *command) client() *control.Client {
 
 // say writes one line of talk.
 func (c *command) say(format string, args ...any) {
-	fmt.Fprintf(c.err, format+"\n", args...)
+	fmt.Fprintln(c.err, fold(fmt.Sprintf(format, args...), c.columns()))
 }
 
 // printJSON writes v as one line of data.

@@ -26,7 +26,7 @@ func newMan(c *command) *cobra.Command {
 		Long: `Print totpctl(1), made from the help of all commands. Its date is that of
 $SOURCE_DATE_EPOCH, in seconds, or today.`,
 		Example: "  totpctl man >totpctl.1",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			date := c.now()
 			if epoch := c.env("SOURCE_DATE_EPOCH"); epoch != "" {

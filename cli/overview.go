@@ -17,6 +17,7 @@ type overview struct {
 	account control.Account
 	answers bool // the daemon does; otherwise nothing is known of the account
 	root    bool
+	rules   string // what they demand, of whoever has no second factor
 }
 
 func (o overview) enrolled() bool { return o.answers && o.account.Enrolled }
@@ -35,7 +36,7 @@ var steps = []struct {
 	{overview.few, "recovery-codes new", "make ten new recovery codes, which help when the phone is lost"},
 	{overview.enrolled, "status", "see all of it: devices, dates, wrong codes"},
 	{overview.enrolled, "devices", "list your devices; rename or remove one"},
-	{func(o overview) bool { return o.enrolled() && !o.few() }, "recovery-codes", "see how many recovery codes are left, or make new ones"},
+	{func(o overview) bool { return o.enrolled() && !o.few() }, "recovery-codes", "see how many are left, or make new ones"},
 	{func(o overview) bool { return o.enrolled() && !o.root && !o.account.Locked }, "enrol", "add another device"},
 	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered > 0 }, "remembered", "list the computers that are asked for no code"},
 	{func(o overview) bool { return o.enrolled() && !o.root && o.account.Remembered == 0 }, "log", "see your logins, and those that were refused"},
@@ -53,7 +54,12 @@ func (c *command) overview(cmd *cobra.Command) error {
 	var text strings.Builder
 	if err == nil {
 		o.answers = true
-		c.standing(&text, o.account)
+		if !o.account.Enrolled {
+			if p, err := c.client().Policy(cmd.Context(), control.PolicyRequest{Service: "sshd", From: "local"}); err == nil && p.Require == "required" {
+				o.rules = demand(p)
+			}
+		}
+		c.standing(&text, o.account, o.rules)
 		text.WriteString("\n")
 	} else if cmd.Context().Err() != nil {
 		return failed("status", "", err)
@@ -82,7 +88,7 @@ func (c *command) overview(cmd *cobra.Command) error {
 var errTold = errors.New("told already")
 
 // standing is how things stand with one's own second factor, in short.
-func (c *command) standing(to *strings.Builder, a control.Account) {
+func (c *command) standing(to *strings.Builder, a control.Account, rules string) {
 	colour := c.colours()
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(table, "%s:\t%s\n", name, value) }
@@ -92,6 +98,9 @@ func (c *command) standing(to *strings.Builder, a control.Account) {
 		row("recovery", colour.left(a.RecoveryLeft))
 	} else {
 		row("second factor", colour.strong("off"))
+	}
+	if rules != "" {
+		row("rules", colour.warn(rules))
 	}
 	if a.MustEnrol {
 		row("reset", "the next login enrols")

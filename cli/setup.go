@@ -60,7 +60,7 @@ has one prompt: sshd's password method, display managers, Ansible's become.
 On a terminal, what isn't said is asked. Keep a root shell open, and try a
 second login right afterwards. --undo takes everything back.`,
 		Example: "  totpctl setup --service sshd,sudo --ssh any+code --dry-run",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd.Context(), cmd.Flags().Changed("service"))
 		},

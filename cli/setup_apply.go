@@ -24,7 +24,7 @@ func newTrial(*command) *cobra.Command {
 		Use:    trialVerb,
 		Short:  "Try a login: for totpctl setup",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return failed(trialVerb, "", trial.Run(os.Stdin, os.Stdout))
 		},

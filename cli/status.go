@@ -18,8 +18,7 @@ func newStatus(c *command) *cobra.Command {
 		Short: "Show the state of the second factor",
 		Long: `Show whether the second factor is set up, with which devices, when they were
 added and last used, how many recovery codes are left, which bypass codes are
-good now, how many wrong codes no login has made good, and whether that makes
-logins wait.
+good now, how many wrong codes are counted, and whether that makes logins wait.
 
 Without USER it is your own; that of somebody else is for root to see, and for
 whom polkit allows org.totpd.manage.status. The password that polkit may want is
@@ -77,7 +76,7 @@ func (c *command) account(table io.Writer, a control.Account) {
 		row(r.name, "%s", r.value)
 	}
 	if a.Enrolled || a.Failures > 0 {
-		row("wrong codes", "%d not made good", a.Failures)
+		row("wrong codes", "%s", wrongCodes(a.Failures))
 	}
 	if wait := a.WaitUntil.Sub(now); wait > 0 && !a.Locked {
 		fmt.Fprintf(table, "wait:\t%s\n", colour.warn("no code is looked at for "+inWords(wait)+", until "+date(a.WaitUntil)+", where there was no login before"))
@@ -88,6 +87,14 @@ func (c *command) account(table io.Writer, a control.Account) {
 	case a.LockedElsewhere:
 		fmt.Fprintf(table, "locked:\t%s\n", colour.warn(lockedElsewhere))
 	}
+}
+
+// wrongCodes says how many count: those that no login from the same place has made good.
+func wrongCodes(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d counted", n)
 }
 
 // lockedElsewhere says what control.Account.LockedElsewhere means.

@@ -50,7 +50,7 @@ func TestSteps(t *testing.T) {
 				}
 				n := 0
 				for _, s := range steps {
-					if s.fits(overview{a, answers, root}) {
+					if s.fits(overview{account: a, answers: answers, root: root}) {
 						n++
 					}
 				}

@@ -14,7 +14,7 @@ func newVersion(c *command) *cobra.Command {
 		Long: `Show the version of this command and of the daemon that answers it. The
 command's is shown even when no daemon answers.`,
 		Example:           "  totpctl version",
-		Args:              cobra.NoArgs,
+		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.version(cmd.Context())

@@ -120,7 +120,7 @@ func since(text string, now time.Time) (time.Time, error) {
 func quote(s string) string {
 	s = printable(s)
 	plain := strings.IndexFunc(s, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-@", r)
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-@/", r)
 	}) < 0
 	if plain && s != "" && !strings.HasPrefix(s, "-") {
 		return s

@@ -116,7 +116,7 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 		}
 	}
 	if !inside {
-		return nil, errors.New("no PSKC container: it is empty")
+		return nil, errors.New("no PSKC container: it has no KeyContainer")
 	}
 	return Merge(all), nil
 }

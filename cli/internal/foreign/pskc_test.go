@@ -131,7 +131,7 @@ func TestContainersThatAreNone(t *testing.T) {
 		return text
 	}
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", "", "no PSKC container: it is empty"},
+		{"nothing", "", "no PSKC container: it has no KeyContainer"},
 		{"another", "<a/>", "no PSKC container: its first element is not KeyContainer of urn:ietf:params:xml:ns:keyprov:pskc"},
 		{"cut off", string(figure6[:len(figure6)-30]), "line 53: not well-formed, or not what RFC 6030 has there"},
 		{"an entity", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/shadow">]><KeyContainer xmlns="` + pskcSpace + `"><KeyPackage><Key Id="&x;"/></KeyPackage></KeyContainer>`, "line 1: not well-formed, or not what RFC 6030 has there"},

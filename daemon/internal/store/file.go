@@ -82,7 +82,7 @@ func lockDaemon(path string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.New("another totpd has it open: stop that one first (systemctl stop totpd)")
+			return nil, errors.New("another totpd has it open: stop that one first (systemctl stop totpd.socket totpd.service)")
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
