@@ -24,6 +24,9 @@ type keptFile struct {
 	written time.Time
 }
 
+// byteOrderMark is what editors of other systems begin a text with.
+const byteOrderMark = "\ufeff"
+
 // readNamed reads a file that is no link, no pipe and no longer than most bytes. It never waits for anybody.
 func readNamed(path string, most int64) (keptFile, error) {
 	f, err := readKept(path, most)
@@ -62,7 +65,7 @@ func readKept(path string, most int64) (keptFile, error) {
 	if int64(len(text)) > most {
 		return keptFile{}, fmt.Errorf("longer than %d bytes", most)
 	}
-	return keptFile{string(text), info.Sys().(*syscall.Stat_t).Uid, info.Mode().Perm(), info.ModTime()}, nil
+	return keptFile{strings.TrimPrefix(string(text), byteOrderMark), info.Sys().(*syscall.Stat_t).Uid, info.Mode().Perm(), info.ModTime()}, nil
 }
 
 // belongsTo returns whose state file it is: the owner's, or of one that root keeps that of the user whose
