@@ -63,7 +63,7 @@ are kept is set in totpd.toml(5), [log].`,
 
 // request checks the options.
 func (o logOptions) request(user string, now time.Time) (control.LogRequest, error) {
-	r := control.LogRequest{User: user, Reference: strings.ToUpper(strings.TrimSpace(o.reference))}
+	r := control.LogRequest{User: user, Reference: referenceOf(o.reference)}
 	switch {
 	case o.all && user != "":
 		return r, &misuse{"--all is everybody's log, and a user is named", "leave one of them out"}
@@ -76,6 +76,15 @@ func (o logOptions) request(user string, now time.Time) (control.LogRequest, err
 		}
 	}
 	return r, nil
+}
+
+// referenceOf is a reference as it was shown, however it was read out and typed.
+func referenceOf(typed string) string {
+	ref := strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(typed))
+	if len(ref) == 8 {
+		ref = ref[:4] + "-" + ref[4:]
+	}
+	return ref
 }
 
 func (c *command) log(ctx context.Context, user string, o logOptions) error {
@@ -138,21 +147,23 @@ func (c *command) printLog(ctx context.Context, fetch func(control.LogRequest) (
 
 // newest asks for the newest entries, up to limit of them or all, from the newest back.
 func newest(fetch func(control.LogRequest) (control.Log, error), r control.LogRequest, limit int) ([]control.LogEntry, error) {
-	var entries []control.LogEntry
+	var pages [][]control.LogEntry // the newest first
+	got := 0
 	for {
 		r.Limit = control.LogMax
 		if limit > 0 {
-			r.Limit = min(limit-len(entries), control.LogMax)
+			r.Limit = min(limit-got, control.LogMax)
 		}
 		log, err := fetch(r)
 		if err != nil {
 			return nil, err
 		}
-		entries = slices.Concat(log.Entries, entries)
-		if len(log.Entries) < r.Limit || len(entries) == limit {
-			return entries, nil
+		pages = append(pages, log.Entries)
+		if got += len(log.Entries); len(log.Entries) < r.Limit || got == limit {
+			slices.Reverse(pages)
+			return slices.Concat(pages...), nil
 		}
-		r.Before = entries[0].ID
+		r.Before = log.Entries[0].ID
 	}
 }
 
@@ -168,7 +179,8 @@ func (c *command) printEntry(e control.LogEntry) error {
 var whats = map[string]string{
 	"login": "login", "enrol": "enrolment", "disable": "disable", "authorize": "help allowed by polkit",
 	"control": "request", "devices": "change of devices", "recovery": "new recovery codes", "bypass": "bypass code",
-	"export": "export of keys", "unlock": "unlock", "reset": "reset",
+	"export": "export of keys", "unlock": "unlock", "reset": "reset", "forget": "forgetting of computers",
+	"backup": "backup",
 }
 
 // results are the words for how it was decided. That of what was done is its name alone.
@@ -183,6 +195,15 @@ var whys = map[string]string{
 	"unknown_user": "no such user", "not_own_login": "a program of somebody else asked", "before_open": "before anything was asked",
 	"not_allowed": "not allowed", "authenticate": "a password is needed first", "polkit": "", "store": "the accounts can't be read or written",
 	"wrong_password": "wrong password", "already_enrolled": "already enrolled",
+	"enrolled": "enrolled in the login", "not_enrolled": "no second factor set up", "remembered": "a remembered computer",
+	"grace":           "a code was right in this terminal a moment ago",
+	"enrol_elsewhere": "no second factor set up, and no enrolment from there",
+	"no_choice":       "no way to enrol was chosen", "wrong_choice": "no way to enrol was chosen",
+	"no_first_code": "no right first code", "enrolment_over": "the enrolment took too long",
+	"before_choice": "before a way to enrol was chosen", "before_first_code": "before the first code of an enrolment",
+	"after_enrolment": "once enrolled", "before_code": "before a code, after a wrong password or none",
+	"after_code": "after the code",
+	"bad_bypass": "no such time or number of uses", "no_bypass": "no such code", "no_computer": "no such computer",
 }
 
 // inPlainWords is an entry as a line for people.

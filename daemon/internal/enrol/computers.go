@@ -68,7 +68,10 @@ func (s *Service) Forget(ctx context.Context, user string, which control.ForgetR
 	for _, c := range forgotten.Computers {
 		names = append(names, c.From+", "+c.Name)
 	}
-	r.event.Detail = fmt.Sprintf("%d forgotten: %s", len(names), strings.Join(names, "; "))
+	r.event.Detail = fmt.Sprintf("%d forgotten", len(names))
+	if len(names) > 0 {
+		r.event.Detail += ": " + strings.Join(names, "; ")
+	}
 	r.done(audit.Done, "")
 	return forgotten, nil
 }

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,4 +103,18 @@ func TestLongestLog(t *testing.T) {
 		}
 		return len(log.Entries) == control.LogMax && log.Entries[0].ID == 2
 	})
+}
+
+// Whoever hangs up while the history is read, as totpctl log -f does in the end, leaves no line that says the
+// accounts can't be read.
+func TestLogHungUp(t *testing.T) {
+	a := serveControl(t)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (&call{control: a.Control, verb: control.VerbLogAll}).logAll(gone, control.LogRequest{}); err == nil {
+		t.Error("there is an answer")
+	}
+	if said := a.log.String(); strings.Contains(said, "kind=") {
+		t.Error(said)
+	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/audit"
@@ -37,7 +38,10 @@ func (c *call) entries(ctx context.Context, q audit.Query) (control.Log, error) 
 
 func (c *call) history(ctx context.Context, q audit.Query) ([]control.LogEntry, error) {
 	found, err := c.control.Accounts.Events(ctx, q)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled): // the caller has hung up, as totpctl log -f does in the end
+		return nil, &control.Error{Code: control.ErrUnavailable, Message: "nobody waits for the answer"}
+	case err != nil:
 		return nil, c.unavailable("store", err)
 	}
 	entries := make([]control.LogEntry, 0, len(found))
