@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,9 @@ func writeBackup(ctx context.Context, path string, values map[string]string, w i
 	}
 	defer f.Close()
 	_, err = io.Copy(w, f)
+	if wrong := new(fs.PathError); errors.As(err, &wrong) && wrong.Op == "write" { // w's name is its caller's to know
+		err = fmt.Errorf("write the copy: %w", wrong.Err)
+	}
 	return accounts, err
 }
 

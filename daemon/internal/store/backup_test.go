@@ -197,3 +197,16 @@ func TestRestoreOfABrokenRecord(t *testing.T) {
 		t.Error("bob can be read")
 	}
 }
+
+// A copy that finds no room says so, and doesn't name the file by which it happens to be reached.
+func TestBackupToAFullDisk(t *testing.T) {
+	s := reopen(t, filepath.Join(t.TempDir(), "totpd.db"))
+	put(t, s, enrolled("alice", "phone"))
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	_, err = WriteBackup(t.Context(), s.path, nil, full)
+	wantError(t, err, "back up store "+s.path+": write the copy: no space left on device")
+}
