@@ -19,13 +19,18 @@ func (s *Service) Remembered(ctx context.Context, user string) (control.Remember
 	if err != nil {
 		return control.Remembered{}, s.report(ctx, audit.Forget, "remembered", user).refuse(err)
 	}
-	told, now := control.Remembered{User: user, Computers: []control.Computer{}}, s.clock()
+	return control.Remembered{User: user, Computers: remembered(acc, s.clock())}, nil
+}
+
+// remembered are the computers from which no code is asked at the time now.
+func remembered(acc account.Account, now time.Time) []control.Computer {
+	computers := []control.Computer{}
 	for _, c := range acc.Remembered {
 		if now.Before(c.Expires) {
-			told.Computers = append(told.Computers, tell(c))
+			computers = append(computers, tell(c))
 		}
 	}
-	return told, nil
+	return computers
 }
 
 // Forget forgets all computers, or one, or those of an address, and returns them. With all of them, the grace

@@ -40,20 +40,13 @@ func (s *Service) Reset(ctx context.Context, user string) (control.Account, erro
 
 // Show tells everything that an admin may be told of the account.
 func (s *Service) Show(ctx context.Context, user string) (control.Shown, error) {
-	told, err := s.Status(ctx, user)
-	if err != nil {
-		return control.Shown{}, err
-	}
-	computers, err := s.Remembered(ctx, user)
-	if err != nil {
-		return control.Shown{}, err
-	}
 	acc, _, err := s.store.Get(ctx, user)
 	if err != nil {
 		return control.Shown{}, s.report(ctx, audit.Control, "show", user).refuse(err)
 	}
+	acc.User = user
 	shown := control.Shown{
-		Account: told, Passwords: acc.Password.Failures, Computers: computers.Computers, Sources: []control.Source{}, Logins: []control.LogEntry{},
+		Account: s.Describe(acc), Passwords: acc.Password.Failures, Computers: remembered(acc, s.clock()), Sources: []control.Source{}, Logins: []control.LogEntry{},
 	}
 	for _, s := range acc.Sources {
 		shown.Sources = append(shown.Sources, control.Source{From: s.Key, Used: s.Used, Failures: s.Failures})

@@ -51,11 +51,7 @@ func (s *Service) Describe(acc account.Account) control.Account {
 	for _, b := range live(acc, now) {
 		tells.Bypass = append(tells.Bypass, told(b))
 	}
-	for _, c := range acc.Remembered {
-		if now.Before(c.Expires) {
-			tells.Remembered++
-		}
-	}
+	tells.Remembered = len(remembered(acc, now))
 	if acc.Pending != nil && now.Before(acc.Pending.Expires) {
 		tells.PendingUntil = acc.Pending.Expires
 	}

@@ -177,6 +177,7 @@ func TestWhoMayAsk(t *testing.T) {
 	a := serveControl(t)
 	const uri = "otpauth://totp/x?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 	const another = "otpauth://totp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	asked := map[control.Verb]bool{}
 	for _, tt := range []struct {
 		verb    control.Verb
 		request any
@@ -276,9 +277,13 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbPolicy, control.PolicyRequest{User: "nobody"}, 0, ""},
 		{control.VerbPolicy, control.PolicyRequest{User: "no such user"}, 0, control.ErrUnknownUser},
 		{control.VerbPolicy, control.PolicyRequest{From: "10.0.0.0/8"}, stranger, control.ErrBadRequest},
+		{control.VerbImport, control.ImportRequest{Users: []control.ImportUser{{User: "nobody"}}}, stranger, control.ErrNotAllowed},
+		{control.VerbImport, control.ImportRequest{}, 0, control.ErrBadRequest},
+		{control.VerbImport, control.ImportRequest{Users: []control.ImportUser{{User: "nobody"}}}, 0, ""}, // an outcome of its own
 		{"anything", control.Nothing{}, 0, control.ErrBadRequest},
 		{"", control.Nothing{}, 0, control.ErrBadRequest},
 	} {
+		asked[tt.verb] = true
 		_, e := a.post(t, tt.uid, tt.verb, tt.request, nil)
 		what := string(tt.verb) + " by uid " + audit.UID(uint32(tt.uid))
 		if tt.want == "" {
@@ -288,6 +293,11 @@ func TestWhoMayAsk(t *testing.T) {
 			continue
 		}
 		a.expect(t, what, tt.want, e)
+	}
+	for name := range verbs {
+		if !asked[name] {
+			t.Errorf("nobody asks for %s", name)
+		}
 	}
 }
 
