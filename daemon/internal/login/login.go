@@ -1,6 +1,7 @@
 // Package login is one login as a dialogue: a state machine from Open to Verdict. It owns the order of
 // the messages, the sentences a person sees and the journal line of each decision. It owns no socket
-// and no rule: policy says who is asked, verify judges the answer, the store keeps what came of it.
+// and no rule: policy says who is asked, verify judges the answer, enrol sets up who must enrol, the store keeps
+// what came of it.
 //
 // Always true: a dialogue accepts only after an Answer, and only once the accepted code is durably
 // used up by this login; whatever it doesn't know refuses; a code that was typed, a key that was shown, or

@@ -1,9 +1,10 @@
-// Package store keeps the accounts in a SQLite database and is the only code that touches it. It
-// judges no code, knows no secret and reads no clock.
+// Package store keeps the accounts, and the history of events, in a SQLite database, and is the only code that
+// touches it. It judges no code, knows no secret and reads no clock.
 //
 // Always true: an Update that returned nil is on the disk, and will be there after a power cut; the
 // updates of one user happen one after the other; a record that cannot be read is never overwritten
-// and fails only its own user; a failed write leaves what was stored before.
+// and fails only its own user; a failed write leaves what was stored before; an event of an Update is
+// committed with it or not at all, and one that comes alone holds nobody up and may be lost.
 //
 // The database has one table of interest, which root can mend with any SQLite tool, also while the
 // daemon runs: account(user TEXT, record TEXT), with the record as the JSON of account.Account.
