@@ -35,7 +35,7 @@ type UnlockRequest struct {
 // Unlocked says what was forgotten.
 type Unlocked struct {
 	User      string `json:"user"`
-	Failures  int    `json:"failures"`  // wrong codes
+	Failures  int    `json:"failures"`  // wrong codes, of all kinds
 	Passwords int    `json:"passwords"` // wrong passwords, given to totpctl
 }
 

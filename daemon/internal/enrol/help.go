@@ -24,7 +24,7 @@ func (s *Service) Unlock(ctx context.Context, user string) (control.Unlocked, er
 		return control.Unlocked{}, r.refuse(err)
 	}
 	r.done(audit.Done, "")
-	return control.Unlocked{User: user, Failures: throttle.Failures(before), Passwords: before.Password.Failures}, nil
+	return control.Unlocked{User: user, Failures: throttle.Failures(before) + before.WrongRecovery.Failures, Passwords: before.Password.Failures}, nil
 }
 
 // Reset takes everything away that the user has, readable or not, and has the next login enrol.

@@ -28,7 +28,7 @@ func TestUnlock(t *testing.T) {
 		t.Fatalf("%+v, %v", told, err)
 	}
 	unlocked, err := w.Unlock(ctx, "alice")
-	if want := (control.Unlocked{User: "alice", Failures: 100, Passwords: 100}); err != nil || unlocked != want {
+	if want := (control.Unlocked{User: "alice", Failures: 200, Passwords: 100}); err != nil || unlocked != want {
 		t.Errorf("%+v, %v", unlocked, err)
 	}
 	if e := w.last(); e.Kind != audit.Unlock || e.Result != audit.Done || e.User != "alice" || e.Caller != "1000" {
