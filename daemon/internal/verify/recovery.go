@@ -21,7 +21,7 @@ func hasShort(acc account.Account) bool {
 }
 
 func hasBypass(acc account.Account, now time.Time) bool {
-	return slices.ContainsFunc(acc.Bypass, func(b account.Bypass) bool { return now.Before(b.Expires) })
+	return slices.ContainsFunc(acc.Bypass, func(b account.Bypass) bool { return b.Live(now) })
 }
 
 // recovery judges a recovery code of 60 bits. No number of guesses finds it, so it is judged during a wait or
@@ -43,7 +43,7 @@ func (a attempt) bypass() (account.Account, Outcome) {
 	}
 	hash, found := a.Hash(account.PurposeBypass, a.text), -1
 	for i, b := range a.acc.Bypass {
-		if subtle.ConstantTimeCompare(hash, b.Hash) == 1 && a.now.Before(b.Expires) && b.Uses > 0 {
+		if subtle.ConstantTimeCompare(hash, b.Hash) == 1 && b.Live(a.now) {
 			found = i
 		}
 	}

@@ -270,7 +270,7 @@ func (a attempt) repeats() bool {
 
 // pruned drops what has expired. Its lists are copies.
 func pruned(acc account.Account, now time.Time) account.Account {
-	acc.Bypass = slices.DeleteFunc(slices.Clone(acc.Bypass), func(b account.Bypass) bool { return !now.Before(b.Expires) })
+	acc.Bypass = slices.DeleteFunc(slices.Clone(acc.Bypass), func(b account.Bypass) bool { return !b.Live(now) })
 	acc.Repeats = slices.DeleteFunc(slices.Clone(acc.Repeats), func(r account.Repeat) bool { return !justNow(r.At, now) })
 	return acc
 }
