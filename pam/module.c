@@ -28,7 +28,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* No daemon of ours comes near these. They end a dialogue that doesn't end by itself. */
-enum { ASKS_MAX = 32, TELLS_MAX = 64 };
+enum { ASKS_MAX = 32, TELLS_MAX = 64, PROOFS_MAX = 4 };
 
 /* A daemon that lives takes what it is sent at once, however long it thinks about it; one that is being
  * restarted does so within this time. Where systemd holds the socket of one that can't be started, or
@@ -114,7 +114,7 @@ struct login {
 	struct options options;
 	const char *service;
 	bool silent;
-	int asks, tells;
+	int asks, tells, proofs;
 	long long deadline; /* of the daemon's part of this turn */
 	char *typed;        /* the last answer */
 	int losses;         /* of the daemon, in this turn */
@@ -169,6 +169,12 @@ static int nothing_to_judge(const struct login *l, const char *why)
 	return PAM_AUTH_ERR;
 }
 
+static void log_password_fault(const struct login *l, const char *what, const struct password_fault *f)
+{
+	host_log(LOG_ERR, l->service, "%s: %s%s%s (socket %s)", what, f->fault, f->cause != 0 || f->reason[0] != '\0' ? ": " : "",
+		 f->cause != 0 ? strerrordesc_np(f->cause) : f->reason, l->options.password_socket);
+}
+
 /* right_way returns the way that leaves the user's password, or NULL, with what to return. */
 static const struct cut *right_way(struct login *l, const struct cut *ways, int n, int *rc)
 {
@@ -181,8 +187,7 @@ static const struct cut *right_way(struct login *l, const struct cut *ways, int 
 		case PASSWORD_WRONG:
 			break;
 		default:
-			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", f.fault, f.cause != 0 || f.reason[0] != '\0' ? ": " : "",
-				 f.cause != 0 ? strerrordesc_np(f.cause) : f.reason, l->options.password_socket);
+			log_password_fault(l, "denied", &f);
 			*rc = out_of_service(l, PAM_AUTHINFO_UNAVAIL);
 			return NULL;
 		}
@@ -211,6 +216,40 @@ static int take_apart(struct login *l)
 	d->answer = (struct text){.p = l->typed + way->tail, .n = way->n};
 	l->deadline = now_ms() + l->options.timeout * 1000LL; /* the daemon's own */
 	return set_authtok(l, way->head);
+}
+
+/* proven says whether whoever logs in is known to be the user. That this module is reached is no proof: a
+ * stack may go on after a wrong password, or ask for it later. */
+static bool proven(const struct login *l)
+{
+	struct text password = item(l->pamh, PAM_AUTHTOK);
+	struct password_fault f;
+	if (verified_key(l->pamh))
+		return true;
+	if (password.p == NULL) {
+		host_log(LOG_NOTICE, l->service, "no enrolment: no module before this one has asked for the password");
+		return false;
+	}
+	switch (check_password(l->options.password_socket, l->d.user, password, l->deadline, &f)) {
+	case PASSWORD_RIGHT:
+		return true;
+	case PASSWORD_WRONG:
+		host_log(LOG_NOTICE, l->service, "no enrolment: the password is wrong");
+		return false;
+	default:
+		log_password_fault(l, "no enrolment", &f);
+		return false;
+	}
+}
+
+/* prove answers the daemon in the person's place. */
+static int prove(struct login *l)
+{
+	if (++l->proofs > PROOFS_MAX)
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end");
+	l->d.answer = text_of(proven(l) ? PROVEN : NULL);
+	l->deadline = now_ms() + l->options.timeout * 1000LL; /* the daemon's own */
+	return PAM_SUCCESS;
 }
 
 /* get_answer gets what the person types. In a combined login another module may have got it before. */
@@ -319,6 +358,9 @@ static int run(struct login *l)
 			break;
 		case WANT_ASK:
 			rc = ask(l);
+			break;
+		case WANT_PROOF:
+			rc = prove(l);
 			break;
 		case WANT_TELL:
 			rc = tell(l);

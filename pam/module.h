@@ -4,10 +4,11 @@
 
 #include <stddef.h>
 
-/* wire.MaxFrame, wire.TailsMax and wire.TailMax; a test holds them together */
+/* wire.MaxFrame, wire.TailsMax, wire.TailMax and wire.Proven; a test holds them together */
 #define WIRE_MAX_FRAME (3 + (16 << 10))
 #define TAILS_MAX 8
 #define TAIL_MAX 32
+#define PROVEN "proven"
 
 /* A string of the host's. p may be NULL when n is 0. */
 struct text {
@@ -22,6 +23,7 @@ enum want {
 	WANT_OUTPUT,      /* wait until fd takes more */
 	WANT_INPUT,       /* wait until fd has more */
 	WANT_ASK,         /* show text as prompt (style), return the answer */
+	WANT_PROOF,       /* return PROVEN if whoever logs in is known to be the user, else nothing */
 	WANT_TELL,        /* show text (style) */
 	WANT_END,         /* outcome holds the daemon's verdict */
 	WANT_AGAIN,       /* the daemon is gone: close fd, set it to -1 and want to WANT_NOTHING; fault, cause */
@@ -35,7 +37,7 @@ struct dialogue {
 	struct text socket, user, service, rhost, tty, ruser, authinfo, id;
 	int columns, combined; /* see wire.Open */
 
-	/* from C, before the step that follows WANT_ASK */
+	/* from C, before the step that follows WANT_ASK or WANT_PROOF */
 	struct text answer;
 
 	/* from Go */

@@ -59,7 +59,7 @@ const char *parse_options(struct options *o, int argc, const char **argv)
 	}
 	if (o->combined && o->with_key) /* after a key there is no password to be typed with the code */
 		return "prompt=combined with with_key";
-	if (o->combined && o->password_socket[0] == '\0' && !beside(o->password_socket, o->socket, PASSWORD_SOCKET))
+	if (o->password_socket[0] == '\0' && !beside(o->password_socket, o->socket, PASSWORD_SOCKET) && o->combined)
 		return "password_socket="; /* needed, as the other's path is so long */
 	return NULL;
 }

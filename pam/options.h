@@ -8,7 +8,7 @@
 
 struct options {
 	const char *socket;
-	char password_socket[SOCKET_MAX + 1];
+	char password_socket[SOCKET_MAX + 1]; /* empty where there is no room for a path beside the other one */
 	int timeout; /* seconds for the daemon's part of each turn */
 	bool debug;
 	bool with_key; /* no opinion unless sshd has verified a key; what is missing then is the code alone */

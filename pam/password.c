@@ -124,7 +124,7 @@ enum password check_password(const char *path, struct text user, struct text pas
 	/* One that is too long to be asked about is nobody's. */
 	if (user.n == 0 || user.n > USER_MAX || password.n == 0 || password.n > PASSWORD_MAX)
 		return PASSWORD_WRONG;
-	if (strlen(path) >= sizeof to.sun_path)
+	if (path[0] == '\0' || strlen(path) >= sizeof to.sun_path)
 		return unknown(f, "can't reach totpd-password", ENAMETOOLONG);
 	strcpy(to.sun_path, path);
 	size_t body = 2 + user.n + password.n, size = 3 + body;

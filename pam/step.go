@@ -58,7 +58,7 @@ func dialogue_step(p unsafe.Pointer) {
 		begin(d)
 	case C.WANT_CONNECT:
 		connect(d)
-	case C.WANT_ASK:
+	case C.WANT_ASK, C.WANT_PROOF:
 		answer(d)
 	case C.WANT_OUTPUT:
 		send(d)
@@ -231,6 +231,8 @@ func act(d *C.struct_dialogue, f wire.Frame) {
 		d.style = C.PAM_PROMPT_ECHO_OFF
 		d.optional = 0
 		switch f.Style {
+		case wire.Proof:
+			d.want = C.WANT_PROOF
 		case wire.Visible:
 			d.style = C.PAM_PROMPT_ECHO_ON
 		case wire.Optional:
@@ -260,7 +262,7 @@ func mayAsk(d *C.struct_dialogue, style wire.Style) bool {
 	switch style {
 	case wire.Hidden, wire.Visible:
 		return true
-	case wire.Optional:
+	case wire.Optional, wire.Proof:
 		return d.version > wire.Oldest
 	}
 	return false

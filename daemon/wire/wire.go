@@ -36,7 +36,7 @@
 package wire
 
 // Version of the dialogue, first byte of every Open. A daemon that doesn't know it refuses. Version 2 came
-// with Open.Columns and Open.Combined and the styles Combined and Optional; Oldest is still spoken.
+// with Open.Columns and Open.Combined and the styles Combined, Optional and Proof; Oldest is still spoken.
 const (
 	Version = 2
 	Oldest  = 1
@@ -70,7 +70,7 @@ const (
 // Style says how an Ask or a Tell is shown.
 type Style byte
 
-// Styles of an Ask (Hidden, Visible) and of a Tell (Info, Error), as in pam_conv(3), and two more of an
+// Styles of an Ask (Hidden, Visible) and of a Tell (Info, Error), as in pam_conv(3), and three more of an
 // Ask for an Open of Version 2.
 const (
 	Hidden   Style = 0
@@ -79,7 +79,13 @@ const (
 	Error    Style = 3
 	Combined Style = 4 // hidden, in a combined login: password and code are typed together. Frame.Tails
 	Optional Style = 5 // visible; a conversation that fails is an empty Answer, and the login goes on
+	// Proof is not shown: the module answers by itself, with Proven where it knows that whoever logs in is the
+	// user (the password is right, or sshd has verified a key), else with nothing.
+	Proof Style = 6
 )
+
+// Proven is an Answer to an Ask of style Proof.
+const Proven = "proven"
 
 // TailsMax is how many lengths a Combined Ask may name, TailMax how long the tail of an answer may be.
 const (
@@ -218,7 +224,7 @@ func decodePayload(kind Kind, p []byte) (Frame, error) {
 	switch kind {
 	case KindAsk, KindTell:
 		style := Style(code)
-		if style > Optional || (kind == KindTell) != (style == Info || style == Error) {
+		if style > Proof || (kind == KindTell) != (style == Info || style == Error) {
 			return Frame{}, ErrStyle
 		}
 		var tails []byte

@@ -48,6 +48,8 @@ func frames(t testing.TB) map[string][]byte {
 	keep("ask", frame, err)
 	frame, err = AppendAsk(nil, Optional, "Remember this computer? ")
 	keep("optional ask", frame, err)
+	frame, err = AppendAsk(nil, Proof, "proof")
+	keep("ask for a proof", frame, err)
 	frame, err = AppendCombined(nil, []byte{6, 8}, "Password and one-time code: ")
 	keep("combined ask", frame, err)
 	frame, err = AppendCombined(nil, nil, "Password and one-time code: ")
@@ -142,7 +144,8 @@ func TestBadFrames(t *testing.T) {
 		"tell styled as ask":  {[]byte{4, 0, 2, 1, 'x'}, ErrStyle},
 		"tell of style 4":     {[]byte{4, 0, 3, 4, 0, 'x'}, ErrStyle},
 		"tell of style 5":     {[]byte{4, 0, 2, 5, 'x'}, ErrStyle},
-		"ask of style 6":      {[]byte{3, 0, 2, 6, 'x'}, ErrStyle},
+		"tell of style 6":     {[]byte{4, 0, 2, 6, 'x'}, ErrStyle},
+		"ask of style 7":      {[]byte{3, 0, 2, 7, 'x'}, ErrStyle},
 		"combined, no count":  {[]byte{3, 0, 1, 4}, ErrMissing},
 		"combined, cut":       {[]byte{3, 0, 3, 4, 2, 6}, ErrMissing},
 		"combined, huge":      {append([]byte{3, 1, 2, 4, 255}, bytes.Repeat([]byte{6}, 256)...), ErrTails},
@@ -235,6 +238,8 @@ func TestWhatCannotBeEncoded(t *testing.T) {
 	check("tell styled as combined", dst, err, ErrStyle)
 	dst, err = AppendTell(before, Optional, "x")
 	check("tell styled as optional", dst, err, ErrStyle)
+	dst, err = AppendTell(before, Proof, "x")
+	check("tell styled as proof", dst, err, ErrStyle)
 	dst, err = AppendTell(before, Hidden, "x")
 	check("tell styled as ask", dst, err, ErrStyle)
 	dst, err = AppendTell(before, Info, "")

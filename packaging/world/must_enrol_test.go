@@ -12,7 +12,7 @@ import (
 // mustEnrol are the rules of these tests.
 const mustEnrol = `
 [[rule]]
-users = ["ella", "edda", "elmo", "enno", "emmy", "ewa", "ezra", "edith"]
+users = ["ella", "edda", "elmo", "enno", "emmy", "ewa", "ezra", "edith", "elke"]
 require = "required"
 
 [[rule]]
@@ -170,6 +170,23 @@ func TestLoginMustEnrol(t *testing.T) {
 			s.see(user + `@e2e.*\$ ?$`)
 		})
 	}
+}
+
+// A stack that goes on after a wrong password gives nobody a device who doesn't know the password.
+func TestNobodyEnrolsWithoutThePassword(t *testing.T) {
+	p := newPlainPerson(t, "elke")
+	server := must(here.StartSSHD("sshd-goes-on", "auth required pam_unix.so nodelay\nauth required pam_totpd.so\n"+pamRest, ""))(t)
+	s := ssh(t, server, "elke")
+	s.answer(passwordPrompt, "not "+p.Password)
+	waitForLog(t, `user=elke result=refused reason=not_proven reference=`)
+	s.ends(255)
+	s.never(`second factor|your choice`)
+	s = ssh(t, server, "elke")
+	s.answer(passwordPrompt, p.Password)
+	s.answer(choicePrompt, s.number("a key to type"))
+	p.phone = s.setupKey()
+	s.finish(p)
+	s.see(`^welcome, elke$`)
 }
 
 // A client that can't answer is refused with what to do: sshd's password method answers no question but the

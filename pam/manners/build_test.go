@@ -67,6 +67,7 @@ func TestLimits(t *testing.T) {
 	headers := read(t, "../module.h") + read(t, "../id.h")
 	for text, want := range map[string]string{
 		`WIRE_MAX_FRAME \((.*)\)`: fmt.Sprintf("%d + (16 << 10)", wire.HeaderSize),
+		`PROVEN "(.*)"`:           wire.Proven,
 		`TAILS_MAX (.*)`:          fmt.Sprint(wire.TailsMax),
 		`TAIL_MAX (.*)`:           fmt.Sprint(wire.TailMax),
 		`ID_SIZE = 2 \* ([0-9]+)`: fmt.Sprint(wire.IDSize / 2),

@@ -378,6 +378,7 @@ func TestCombinedHostileDaemon(t *testing.T) {
 		"hangs up":         {func(*frames) {}, "hung up"},
 		"asks for a code":  {func(f *frames) { f.Write(ask()); f.next() }, "out of order"},
 		"asks and may not": {func(f *frames) { f.Write(must(wire.AppendAsk(nil, wire.Optional, "? "))); f.next() }, "out of order"},
+		"asks for a proof": {func(f *frames) { f.Write(proof()); f.next() }, "out of order"},
 		"accepts at once":  {func(f *frames) { f.Write(accept()); f.next() }, "out of order"},
 		"asks twice": {func(f *frames) {
 			for range 2 {

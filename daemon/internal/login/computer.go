@@ -121,7 +121,7 @@ func (d *Dialogue) recognised(acc account.Account, c computer, now time.Time) in
 // so only a module that takes a conversation that fails for a no may be told to ask.
 func (d *Dialogue) mayRemember() bool {
 	_, known := d.computer()
-	return known && !d.open.Combined && d.rule.Remember > 0 && d.optional() == wire.Optional
+	return known && !d.open.Combined && d.rule.Remember > 0 && d.open.Version > wire.Oldest
 }
 
 // groundsOf are what a computer is remembered on the strength of. Whoever loses some of it while the question

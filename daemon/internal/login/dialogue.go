@@ -37,6 +37,7 @@ type state int
 const (
 	begun       state = iota // nothing has been decided yet
 	asked                    // a code is due
+	proving                  // the module is asked whether who must enrol has proved to be the user
 	choosing                 // who must enrol is asked what to be shown
 	confirming               // the first code of a new device is due
 	noting                   // recovery codes were shown, and are being written down
@@ -67,12 +68,14 @@ type row struct {
 var table = []row{
 	{begun, openMessage, (*Dialogue).opened, once, false},
 	{asked, answerMessage, (*Dialogue).answered, (*Dialogue).tries, true},
+	{proving, answerMessage, (*Dialogue).proved, once, false},
 	{choosing, answerMessage, (*Dialogue).chosen, twice, false},
 	{confirming, answerMessage, (*Dialogue).firstCode, tenTimes, false},
 	{noting, answerMessage, (*Dialogue).noted, once, true},
 	{remembering, answerMessage, (*Dialogue).remembered, once, true},
 	{begun, abandonMessage, (*Dialogue).abandoned, once, false},
 	{asked, abandonMessage, (*Dialogue).abandoned, once, false},
+	{proving, abandonMessage, (*Dialogue).abandoned, once, false},
 	{choosing, abandonMessage, (*Dialogue).abandoned, once, false},
 	{confirming, abandonMessage, (*Dialogue).abandoned, once, false},
 	{noting, abandonMessage, (*Dialogue).abandoned, once, false},
@@ -90,29 +93,24 @@ func (d *Dialogue) tries() int {
 	return d.service.cfg.Tries
 }
 
-// question is what is asked in a state, and how.
+// question is what is asked in a state, and how. Only a module of Version 2 comes to those of other styles than
+// Hidden and Visible.
 func (d *Dialogue) question(in state) (wire.Style, string) {
 	switch in {
 	case asked:
 		return wire.Hidden, d.prompt()
+	case proving:
+		return wire.Proof, "proof" // which nobody sees
 	case choosing:
-		return d.optional(), askChoice // whoever can't answer is told what to do
+		return wire.Optional, askChoice // whoever can't answer is told what to do
 	case confirming:
 		return wire.Visible, askFirstCode
 	case noting:
-		return d.optional(), askNoted
+		return wire.Optional, askNoted
 	case remembering:
-		return d.optional(), askRemember(d.rule.Remember)
+		return wire.Optional, askRemember(d.rule.Remember)
 	}
 	return wire.Hidden, "" // no frame holds it
-}
-
-// optional is the style of a question for which no answer is one too. An old module knows none.
-func (d *Dialogue) optional() wire.Style {
-	if d.open.Version > wire.Oldest {
-		return wire.Optional
-	}
-	return wire.Visible
 }
 
 // decision is what a handler makes of a message.

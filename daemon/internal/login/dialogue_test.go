@@ -24,8 +24,9 @@ func TestEveryStateMeetsEveryMessage(t *testing.T) {
 	legal := map[meeting]wire.Outcome{
 		{begun, openMessage}:         0, // asked
 		{asked, answerMessage}:       wire.Accepted,
-		{choosing, answerMessage}:    0, // a code is no choice: asked again
-		{confirming, answerMessage}:  0, // nor one of the new device
+		{proving, answerMessage}:     wire.Refused, // a code proves nothing
+		{choosing, answerMessage}:    0,            // a code is no choice: asked again
+		{confirming, answerMessage}:  0,            // nor one of the new device
 		{noting, answerMessage}:      wire.Accepted,
 		{remembering, answerMessage}: wire.Accepted,
 	}
@@ -63,7 +64,7 @@ func (w *world) reach(t *testing.T, st state) *Dialogue {
 	t.Helper()
 	w.cfg.Rules = policy.Rules{{Require: policy.Required, Remember: 30 * 24 * time.Hour}}
 	user := "alice"
-	if st == choosing || st == confirming || st == noting {
+	if st == proving || st == choosing || st == confirming || st == noting {
 		user = "bob"
 	}
 	d := w.begin(user)
@@ -75,7 +76,10 @@ func (w *world) reach(t *testing.T, st state) *Dialogue {
 	case remembering:
 		w.pass(time.Hour)
 		answer(w.code(t))
+	case choosing:
+		answer(wire.Proven)
 	case confirming, noting:
+		answer(wire.Proven)
 		answer(strconv.Itoa(d.enrolment.choices.key))
 		if st == noting {
 			answer(w.firstCode(t, d))

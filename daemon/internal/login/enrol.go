@@ -12,6 +12,7 @@ import (
 	"github.com/totpd/totpd/daemon/control/qr"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/enrol"
+	"github.com/totpd/totpd/daemon/wire"
 )
 
 // enrolment is one that goes on inside the login. The account knows nothing of it before its first code.
@@ -42,14 +43,24 @@ func newChoices(withQR bool) choices {
 	return choices{n[0], n[1], n[2]}
 }
 
-// mustEnrol begins an enrolment, or says where there can be one.
-func (d *Dialogue) mustEnrol(ctx context.Context) decision {
+// mustEnrol asks whether it is the user who is to enrol, or says where there can be an enrolment.
+func (d *Dialogue) mustEnrol() decision {
 	switch {
 	case !d.caller.Root, // it is itself, so nobody has asked for its password
-		d.open.Combined: // nobody has looked at the password yet
+		d.open.Combined,               // nobody has looked at the password yet
+		d.open.Version == wire.Oldest: // it can't tell
 		return decision{result: audit.Refused, reason: "not_enrolled", detail: d.rule.Reason, say: sayEnrolFirst(d.reference)}
 	case !d.rule.EnrolHere:
 		return decision{result: audit.Refused, reason: "enrol_elsewhere", detail: d.rule.Reason, say: sayEnrolElsewhere(d.reference)}
+	}
+	return decision{next: proving}
+}
+
+// proved begins an enrolment. A stack may go on after a wrong password, or ask for it behind the module: then
+// anybody who knows a name would give that user a device. The refusal is that of a wrong code.
+func (d *Dialogue) proved(ctx context.Context, text []byte) decision {
+	if string(text) != wire.Proven {
+		return d.refused("not_proven")
 	}
 	offer, err := d.service.enrol.Offer(audit.WithOrigin(ctx, d.origin()), d.user, d.source().Key())
 	if err != nil {

@@ -44,7 +44,43 @@ func mustEnrol(t testing.TB) (*world, *Dialogue, shown) {
 	w := newWorld()
 	w.cfg.Rules = policy.Rules{{Require: policy.Required}}
 	d := w.begin("bob")
-	return w, d, read(t, d.Open(context.Background()))
+	return w, d, d.proven(t)
+}
+
+// proven opens a login, and does what the module does for whoever has proved to be the user.
+func (d *Dialogue) proven(t testing.TB) shown {
+	t.Helper()
+	got := read(t, d.Open(context.Background()))
+	if d.state == proving {
+		got = d.answer(t, wire.Proven)
+	}
+	return got
+}
+
+// Nobody enrols whom the module doesn't know to be the user: no key is made, nothing is told but what a wrong
+// code is told. A module that can't tell is asked nothing.
+func TestEnrolmentTakesAProof(t *testing.T) {
+	for _, typed := range []string{"", "proof", "Proven", "proven ", "123456"} {
+		w := newWorld()
+		w.cfg.Rules = policy.Rules{{Require: policy.Required}}
+		d := w.begin("bob")
+		step := d.Open(context.Background())
+		if f, _, err := wire.Decode(step.Frames); err != nil || f.Kind != wire.KindAsk || f.Style != wire.Proof || step.Done {
+			t.Fatalf("%+v, %v", step, err)
+		}
+		if got := d.answer(t, typed); got.verdict != wire.Refused || len(got.tells) != 1 || got.tells[0] != sayRefused(d.reference) {
+			t.Errorf("%q: %+v", typed, got)
+		}
+		if e := w.last(t, 1); e.Reason != "not_proven" || w.store.writes != 0 {
+			t.Errorf("%q: %+v", typed, e)
+		}
+	}
+	w := newWorld()
+	w.cfg.Rules = policy.Rules{{Require: policy.Required}}
+	d, got := w.open(t, root, wire.Open{Version: wire.Oldest, User: "bob", Service: "sshd", RHost: "192.0.2.7"})
+	if got.verdict != wire.Refused || got.tells[0] != sayEnrolFirst(d.reference) {
+		t.Errorf("an old module: %+v", got)
+	}
 }
 
 // The whole way, by each number of the text.
@@ -126,7 +162,7 @@ func TestEnrolmentEndsAReset(t *testing.T) {
 	w := newWorld()
 	w.store.accounts["bob"] = account.Account{User: "bob", MustEnrol: true}
 	d := w.begin("bob")
-	d.Open(context.Background())
+	d.proven(t)
 	d.answer(t, strconv.Itoa(d.enrolment.choices.key))
 	d.answer(t, w.firstCode(t, d))
 	if got := d.answer(t, ""); got.verdict != wire.Accepted || w.store.accounts["bob"].MustEnrol {
@@ -195,7 +231,7 @@ func TestNarrowTerminal(t *testing.T) {
 		w := newWorld()
 		w.cfg.Rules = policy.Rules{{Require: policy.Required}}
 		d := w.Begin(root, wire.Open{Version: wire.Version, User: "bob", Service: "login", TTY: "tty1", Columns: columns})
-		got := read(t, d.Open(context.Background()))
+		got := d.proven(t)
 		if strings.Contains(got.tells[0], "QR") != offered {
 			t.Errorf("%d columns: %q", columns, got.tells)
 		}
@@ -287,7 +323,7 @@ func TestAbandonedMidway(t *testing.T) {
 	}
 	w.restart()
 	again := w.begin("bob")
-	if got := read(t, again.Open(context.Background())); got.asks[0] != askChoice {
+	if got := again.proven(t); got.asks[0] != askChoice {
 		t.Fatalf("%+v", got)
 	}
 	if again.enrolment.offer.Secret == d.enrolment.offer.Secret {

@@ -32,7 +32,7 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	case due.Kind == policy.Required && !acc.Enrolled() && !due.EnrolBy.IsZero():
 		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason, say: sayEnrolBy(due, now)}
 	case due.Kind == policy.Required && !acc.CanAnswer(now):
-		return d.mustEnrol(ctx)
+		return d.mustEnrol()
 	case due.Kind != policy.Optional && due.Kind != policy.Required:
 		return d.unavailable("policy", fmt.Errorf("unknown kind of decision %d", due.Kind))
 	}
@@ -100,7 +100,7 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 
 // abandonedWhen are the words for when a login was abandoned.
 var abandonedWhen = map[state]string{
-	begun: "before_open", asked: "before_answer", choosing: "before_choice", confirming: "before_first_code",
+	begun: "before_open", asked: "before_answer", proving: "before_proof", choosing: "before_choice", confirming: "before_first_code",
 	noting: "after_enrolment", remembering: "after_code",
 }
 

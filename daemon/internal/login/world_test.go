@@ -263,7 +263,7 @@ func read(t testing.TB, s Step) shown {
 func (w *world) login(t testing.TB, user string, answers ...string) shown {
 	t.Helper()
 	d := w.begin(user)
-	got := read(t, d.Open(context.Background()))
+	got := d.proven(t)
 	for _, a := range answers {
 		if got.done {
 			break

@@ -614,6 +614,20 @@ static void typed_by_user(void)
 	typed();
 }
 
+/* keyed: one login of alice's at sshd, which has verified a key of hers when COUNT is 1, and else a password.
+ * Prints the result. */
+static void keyed(void)
+{
+	struct person p = {.code = "123456"};
+	struct pam_conv conv = {conversation, &p};
+	pam_handle_t *h = NULL;
+	CHECK(pam_start_confdir("totp", "alice", &conv, confdir, &h) == PAM_SUCCESS);
+	CHECK(pam_putenv(h, count == 1 ? "SSH_AUTH_INFO_0=password\npublickey ssh-ed25519 AAAA\n" : "SSH_AUTH_INFO_0=password\nx publickey \n") == PAM_SUCCESS);
+	int rc = pam_authenticate(h, 0);
+	pam_end(h, rc);
+	printf("%d\n", rc);
+}
+
 /* gives-up: one login of somebody who answers the first COUNT questions. Prints as typed does. */
 static void gives_up(void)
 {
@@ -681,7 +695,7 @@ static const struct scenario {
 	{"signals", signals}, {"chld-signalfd", chld_signalfd}, {"chld-sigwait", chld_sigwait}, {"chld-ppoll", chld_ppoll},
 	{"chld-first", chld_first}, {"identity", identity}, {"cancelled", cancelled}, {"environment", environment}, {"long-answer", long_answer},
 	{"denied", denied}, {"named", named}, {"typed", typed}, {"typed-by-user", typed_by_user}, {"gives-up", gives_up}, {"retries", retries},
-	{"terminal", terminal},
+	{"terminal", terminal}, {"keyed", keyed},
 };
 
 int main(int argc, char **argv)
