@@ -99,8 +99,11 @@ func (s *Service) deviceOf(user string, f control.ImportDevice) (account.Device,
 		return account.Device{}, fmt.Errorf("its secret has %d bits, at least %d are needed", len(secret)*8, secretMin*8)
 	case len(secret) > secretMax:
 		return account.Device{}, fmt.Errorf("its secret has %d bits, at most %d are taken", len(secret)*8, secretMax*8)
+	case f.Counter > counterMax:
+		return account.Device{}, fmt.Errorf("its counter is beyond %d", int64(counterMax))
 	}
-	if off := time.Duration(f.Drift) * time.Duration(f.Period) * time.Second; off > driftMax || off < -driftMax {
+	drift, period := max(-10_000, min(f.Drift, 10_000)), max(0, min(f.Period, 3600)) // no product overflows
+	if off := time.Duration(drift) * time.Duration(period) * time.Second; off > driftMax || off < -driftMax {
 		return account.Device{}, fmt.Errorf("its clock is %v off, at most %v are taken: set it right first", off.Abs(), driftMax)
 	}
 	d := account.Device{

@@ -112,6 +112,8 @@ func TestImportOfWhatCantBe(t *testing.T) {
 		{func(u *control.ImportUser) { u.Devices[1].Secret = "GEZDGNBV" }, "device 2: its secret is not hexadecimal"},
 		{func(u *control.ImportUser) { u.Devices[0].Digits = 7 }, "device 1: 7 digits, must be 6 or 8"},
 		{func(u *control.ImportUser) { u.Devices[0].Period = 45 }, "device 1: a period of 45 s, must be 30 or 60"},
+		{func(u *control.ImportUser) { u.Devices[0].Drift = 1 << 60 }, "device 1: its clock is 83h20m0s off, at most 20m0s are taken: set it right first"},
+		{func(u *control.ImportUser) { u.Devices[1].Counter = counterMax + 1 }, "device 2: its counter is beyond 9007199254740992"},
 		{func(u *control.ImportUser) { u.Devices[0].Drift = -41 }, "device 1: its clock is 20m30s off, at most 20m0s are taken: set it right first"},
 		{func(u *control.ImportUser) { u.Devices[0].Used = []int64{1, 1} }, "device 1: step 1 is listed as used twice"},
 		{func(u *control.ImportUser) { u.Devices[1].Name = "phone" }, "device 2: its id or name is used twice"},
