@@ -42,8 +42,12 @@ func writeBackup(ctx context.Context, path string, values map[string]string, w i
 	db := connect(path, "ro", patient)
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	if err := checkSchema(db); err != nil {
+	// An earlier version's, whose daemon may still run, is copied as it is.
+	switch id, version, err := versionOf(db); {
+	case err != nil:
 		return 0, err
+	case id != applicationID, version < 1, version > schemaVersion:
+		return 0, checkSchema(db)
 	}
 	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", made.Name()); err != nil {
 		return 0, err

@@ -210,3 +210,30 @@ func TestBackupToAFullDisk(t *testing.T) {
 	_, err = WriteBackup(t.Context(), s.path, nil, full)
 	wantError(t, err, "back up store "+s.path+": write the copy: no space left on device")
 }
+
+// During an upgrade the store may be an earlier version's: it is copied as it is, and put back it is converted.
+func TestBackupOfTheFirstSchema(t *testing.T) {
+	path, file := makeFirst(t), filepath.Join(t.TempDir(), "backup")
+	f, err := os.Create(file)
+	check(t, err)
+	defer f.Close()
+	if accounts, err := WriteBackup(t.Context(), path, nil, f); err != nil || accounts != 2 {
+		t.Fatalf("%d accounts, %v", accounts, err)
+	}
+	if version, _ := inSchema(t, path); version != 1 {
+		t.Errorf("the store is in schema %d now", version)
+	}
+	_, err = f.Seek(0, 0)
+	check(t, err)
+	if done, err := Restore(path, f, Restoration{Accept: anything, Change: same, Last: fine}); err != nil || done.Accounts != 2 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	s, err := Open(path)
+	check(t, err)
+	for user, want := range firstRecords {
+		if got := record(t, s, user); got != want {
+			t.Errorf("the record of %s is %s, was %s", user, got, want)
+		}
+	}
+	check(t, s.Close())
+}
