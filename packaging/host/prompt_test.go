@@ -25,14 +25,14 @@ func TestOnePrompt(t *testing.T) {
 	open := func(p *person) *screen {
 		t.Helper()
 		// sshd may be about to listen anew.
-		return p.ssh("-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=3", "-o", "ConnectionAttempts=3")
+		return p.ssh("-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=2", "-o", "ConnectionAttempts=3")
 	}
 	// Strangers, all at once.
 	var strangers []*screen
-	for range 4 {
+	for range 6 {
 		strangers = append(strangers, open(olga))
 	}
-	for range 3 {
+	for range 2 {
 		for _, l := range strangers {
 			l.answer(sshPassword, "not the password"+olga.wrongCode())
 		}
