@@ -71,6 +71,7 @@ make_tree() {
 	for service in sshd su sudo; do
 		sed -i '/^@include common-auth/a auth required pam_totpd.so' "$tree/etc/pam.d/$service"
 	done
+	printf '[[rule]]\nrequire = "optional"\ngrace = 5\n' >>"$tree/etc/totpd/totpd.toml"
 	sed -i '/pam_systemd/d' "$tree/etc/pam.d/common-session" # a systemd for each login takes this kernel 10 s
 	printf 'KbdInteractiveAuthentication yes\nPasswordAuthentication no\n' >"$tree/etc/ssh/sshd_config.d/totpd.conf"
 	echo 'stan ALL=(ALL) TYPE=sysadm_t ROLE=sysadm_r ALL' >"$tree/etc/sudoers.d/stan"

@@ -30,8 +30,8 @@ says() { # says TEXT COMMAND...
 	grep -qF -- "$text" <<<"$said"
 }
 
-login() { # login USER COMMAND: by ssh, with password and code
-	WHO=$1 setsid -w ssh -q -o StrictHostKeyChecking=no -o NumberOfPasswordPrompts=1 "$1@localhost" "$2"
+login() { # login USER COMMAND [OPTION...]: by ssh, with password and code
+	WHO=$1 setsid -w ssh -q -o StrictHostKeyChecking=no -o NumberOfPasswordPrompts=1 "${@:3}" "$1@localhost" "$2"
 }
 
 label() { tr -d '\0' </proc/"$(systemctl show -P MainPID "$1")"/attr/current; }
@@ -41,6 +41,8 @@ enrol() { for user in ann dora eve fay stan uma; do totpctl enrol "$user" --uri 
 key_is_credential() { [ -s /run/credentials/totpd.service/totpd.key ] && [ ! -e /var/lib/totpd/totpd.key ]; }
 
 restart() { systemctl reload totpd && systemctl restart totpd && totpctl users && systemctl stop totpd && totpctl users; }
+
+one_prompt() { sed -i 's/^auth required pam_totpd.so$//; s/^@include common-auth/auth required pam_totpd.so prompt=combined\n&/' /etc/pam.d/sshd; }
 
 # Nothing of ours was refused. The tests that provoke a refusal come after this one.
 no_denial() {
@@ -72,8 +74,11 @@ SECRET=GEZDGNBVGY3TQOJQ check ssh_with_a_wrong_code refused login eve true
 next="oathtool --totp --base32 $SECRET -N '+30 sec'"
 check ssh_of_a_user_then_su says 'totpd ' login uma \
 	"(echo pw-ann; sleep 2; $next) | su -c 'totpctl version' ann"
-check ssh_of_staff_then_sudo says 'ann ' login stan \
-	"(echo pw-stan; sleep 2; $next) | sudo -S bash -c 'systemctl reload totpd && totpctl users && totpctl --offline status ann'"
+# The second time without a code: it is the same terminal session.
+check ssh_of_staff_then_sudo_twice says 'uid=0(root)' login stan \
+	"(echo pw-stan; sleep 2; $next) |
+		sudo -S bash -c 'systemctl reload totpd && totpctl users | grep ^ann && totpctl --offline status ann' &&
+	echo pw-stan | sudo -k -S id" -tt
 check desk_by_polkit says 'ann ' login dora 'totpctl users'
 check subscribe_on_the_bus says 's "fay"' login fay 'busctl call org.totpd /org/totpd org.totpd.Events Subscribe'
 check reload_restart_stop restart
@@ -81,6 +86,8 @@ check offline_beside_the_daemon "${shell[@]}" totpctl --offline status eve
 check disable_by_root totpctl disable ann --yes
 check enrol_with_password says '"outcome":"malformed"' login ann 'printf "pw-ann\nno code\n" | totpctl enrol --json'
 check enrol_with_wrong_password says 'wrong password' login ann 'echo wrong | totpctl enrol --json'
+check one_prompt one_prompt
+check ssh_with_one_prompt login eve true
 check nothing_was_refused no_denial
 if [ $kind = selinux ]; then
 	check totpd_runs_no_other_program refused runcon -t totpd_t -r system_r /bin/true
