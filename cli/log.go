@@ -248,9 +248,9 @@ func terminal(tty string) string {
 	return tty
 }
 
-// askedBy names who asked: of a login that is root's program and tells nothing.
+// askedBy names who asked: in a login that is root's program and tells nothing.
 func askedBy(e control.LogEntry) string {
-	if e.Caller == "" || e.Kind == "login" && e.Caller == "0" {
+	if e.Caller == "" || e.Service != "" && e.Caller == "0" {
 		return ""
 	}
 	return nameOf(e.Caller)

@@ -67,6 +67,7 @@ require = "required"
 	l.answer(password, ella.Password)
 	codes := ella.enrols(l)
 	ella.welcomed(l)
+	s.script("totpctl log ella | grep 'enrolment done, phone, by sshd, from " + s.ClientAddr + " (reference'")
 	l = ella.ssh()
 	l.answer(password, ella.Password)
 	l.answer(code, ella.code())
