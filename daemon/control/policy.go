@@ -10,6 +10,7 @@ type PolicyRequest struct {
 	User    string `json:"user,omitempty"`
 	Service string `json:"service,omitempty"` // of PAM; empty: sshd
 	From    string `json:"from,omitempty"`    // an address, or "local"; empty: local
+	Reach   bool   `json:"reach,omitempty"`   // tell also how far the rules reach
 }
 
 // Policy is what the rules say.
@@ -29,6 +30,10 @@ type Policy struct {
 	Asks      PolicyAsks   `json:"asks"`
 	Remember  int          `json:"remember"` // days for which a computer may be remembered
 	Grace     int          `json:"grace"`    // minutes without another code in one terminal session
+	// With Reach, whoever the user is: addresses that the rules tell from each other, and whether one of the
+	// rules may have somebody enrol inside a login through the service.
+	Addresses []string `json:"addresses,omitempty"`
+	Enrols    bool     `json:"enrols,omitempty"`
 }
 
 // PolicyRule is one rule of the configuration.

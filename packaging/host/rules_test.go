@@ -59,6 +59,7 @@ require = "exempt"
 [[rule]]
 require = "required"
 `)
+	s.script("echo 'LoginGraceTime 600' >/etc/ssh/sshd_config.d/01-time.conf; systemctl reload ssh")
 	ella, emil, robot := s.person("ella"), s.person("emil"), s.person("robot")
 	s.script("groupadd service-accounts; usermod -aG service-accounts robot")
 

@@ -66,6 +66,7 @@ type exam struct {
 	together  map[string]bool   // services that ask for password and code together
 	alone     bool              // sshd's stack asks for a code and for no password
 	cantAsk   bool              // sshd asks PAM, but can't show its questions
+	sshd      *server           // nil: it asks for no code, or not known
 	deaf      bool              // nobody listens at the login socket
 	container bool
 }

@@ -261,6 +261,16 @@ var faults = []fault{
 	}, want: "people-gone", remedy: "totpctl disable games --yes", root: true},
 	{name: "must enrol", plant: func(h *host) { h.rule("required", "true") }, want: "people-required", remedy: "totpctl policy explain games --service sshd", root: true},
 	{name: "must enrol, and can't", plant: func(h *host) { h.rule("required", "false") }, want: "people-refused", remedy: "totpctl enrol games", root: true},
+	{name: "must enrol, from some networks", plant: func(h *host) { h.rule("required", "true\\nenrol_from = [\"10.0.0.0/8\"]") }, want: "people-required", root: true},
+	{name: "must enrol, in no time", plant: func(h *host) {
+		h.rule("required", "true")
+		h.run("rm etc/ssh/sshd_config.d/grace.conf")
+	}, want: "people-required sshd-grace", root: true},
+	{name: "may have to enrol, in no time", plant: func(h *host) {
+		h.rule("required", "true")
+		h.account(0)
+		h.write("etc/ssh/sshd_config.d/grace.conf", "LoginGraceTime 240\n")
+	}, want: "sshd-grace", place: "/etc/ssh/sshd_config.d/grace.conf:1", remedy: "sed -i '1s/.*/LoginGraceTime 600/'", heals: true, root: true},
 	{name: "must enrol, and can't at one prompt", plant: func(h *host) {
 		h.rule("required", "true")
 		h.write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n")
@@ -336,6 +346,7 @@ func (h *host) daemonIs(uid, gid string) {
 func (h *host) rule(require, enrolAtLogin string) {
 	h.Helper()
 	h.write("etc/passwd", "root:x:0:0::/root:/usr/sbin/nologin\n"+somebody+":x:1000:1000::/:/bin/sh\n")
+	h.write("etc/ssh/sshd_config.d/grace.conf", "LoginGraceTime 600\n")
 	h.run("printf '\n[[rule]]\nrequire = \"" + require + "\"\nenrol_at_login = " + enrolAtLogin + "\n' >>daemon.toml")
 	if err := syscall.Kill(h.pid, syscall.SIGHUP); err != nil {
 		h.Fatal(err)

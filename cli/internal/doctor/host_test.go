@@ -82,7 +82,7 @@ awk '
 	FILENAME == match_in { next }
 	/^[A-Za-z]/ && !seen[k = tolower($1)]++ { $1 = k; print }
 	END {
-		split("usepam no:kbdinteractiveauthentication yes:passwordauthentication yes:pubkeyauthentication yes:permitrootlogin prohibit-password:authenticationmethods any", d, ":")
+		split("usepam no:kbdinteractiveauthentication yes:passwordauthentication yes:pubkeyauthentication yes:permitrootlogin prohibit-password:authenticationmethods any:logingracetime 120", d, ":")
 		for (i in d) { split(d[i], w, " "); if (!seen[w[1]]) print d[i] }
 	}' "$root"/etc/ssh/sshd_config.d/*.conf "$root/etc/ssh/sshd_config"
 `,

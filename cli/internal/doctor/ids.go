@@ -46,6 +46,7 @@ var Kinds = []Kind{
 	{"sshd-password", Warning, "sshd's own password method is on"},
 	{"sshd-one-prompt", Warning, "the password method, for which there is one prompt, is off"},
 	{"sshd-root", Warning, "root gets in over ssh with its password alone"},
+	{"sshd-grace", Warning, "sshd gives too little time to enrol in a login"},
 	{"sshd-stale", Warning, "sshd hasn't read its settings since they were changed"},
 	{"sshd-bypass", Note, "a key, or another method, lets in without a code"},
 	{"sshd-match", Note, "a Match block weakens the second factor for some"},

@@ -6,13 +6,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/totpd/totpd/daemon/control"
 )
 
-// lookRules asks, as root, what the rules say about the people of this host who have not enrolled: whoever must
-// have a second factor and has none is in for a surprise. It is about logins from the host itself; those of a
-// directory (LDAP and the like) aren't listed here.
+// enrolTime is what somebody needs to enrol in a login: to find the phone, and an app for it.
+const enrolTime = 5 * time.Minute
+
+// askedMost is how many questions about the rules are asked: of a large host, the first people are looked at.
+const askedMost = 2000
+
+// lookRules asks, as root, what the rules say about the people of this host who have not enrolled, wherever
+// they log in from: whoever must have a second factor and has none is in for a surprise. Those of a directory
+// (LDAP and the like) aren't listed here.
 func (x *exam) lookRules() {
 	if !x.answers || !x.listed || len(x.required) == 0 {
 		return
@@ -21,28 +28,32 @@ func (x *exam) lookRules() {
 	if slices.Contains(x.required, "sshd") {
 		service = "sshd"
 	}
-	enrolled := map[string]bool{}
+	r := &reached{service: service, together: x.together[service]}
+	var cancel context.CancelFunc
+	r.ctx, cancel = context.WithTimeout(x.ctx, patience)
+	defer cancel()
+	r.client = control.NewClient(x.controlSocket())
+	if err := r.learn(); err != nil {
+		x.unseen("people", "what the rules say can't be found out: %v", err)
+		return
+	}
+	enrolled, reset := map[string]bool{}, false
 	for _, a := range x.accounts {
 		enrolled[a.User] = a.Enrolled
+		reset = reset || a.MustEnrol
 	}
-	ctx, cancel := context.WithTimeout(x.ctx, patience)
-	defer cancel()
-	client := control.NewClient(x.controlSocket())
 	var refused, required []string
-	asked := 0
 	for _, name := range x.residents() {
-		if enrolled[name] || asked == lookedUp {
+		if enrolled[name] || r.asked+len(r.from) > askedMost {
 			continue
 		}
-		asked++
-		p, err := client.Policy(ctx, control.PolicyRequest{User: name, Service: service})
-		switch {
+		switch asks, err := r.most(name); {
 		case err != nil:
 			x.unseen("people", "what the rules say about %s can't be found out: %v", name, err)
 			return
-		case p.Asks == control.AsksTooMuch, p.Asks == control.AsksToEnrol && x.together[service]:
+		case asks == control.AsksTooMuch:
 			refused = append(refused, name)
-		case p.Asks == control.AsksToEnrol:
+		case asks == control.AsksToEnrol:
 			required = append(required, name)
 		}
 	}
@@ -54,6 +65,68 @@ func (x *exam) lookRules() {
 		x.found("people-required", "", "nothing, when it is meant so; totpctl policy explain "+shell(required[0])+" --service "+shell(service)+" says why",
 			"%s must enrol at the next login by %s", few(required), service)
 	}
+	if x.sshd != nil && !x.together["sshd"] && (r.enrols || reset) {
+		x.sshd.judgeGrace()
+	}
+}
+
+// judgeGrace is for where somebody may enrol inside a login.
+func (s *server) judgeGrace() {
+	if s.settings.LoginGrace == 0 || s.settings.LoginGrace >= enrolTime {
+		return
+	}
+	place, remedy, _ := s.wrong("LoginGraceTime", "600")
+	s.found("sshd-grace", place, remedy, "sshd ends a login after %d s, in which hardly anybody can enrol who must: LoginGraceTime",
+		int(s.settings.LoginGrace/time.Second))
+}
+
+// reached is how the rules are asked about one service.
+type reached struct {
+	ctx      context.Context
+	client   *control.Client
+	service  string
+	together bool     // password and code are asked for together: nobody enrols there
+	from     []string // where logins come from, as far as the rules tell that apart
+	enrols   bool     // somebody may have to enrol inside a login
+	asked    int
+}
+
+// learn finds out what the rules tell apart.
+func (r *reached) learn() error {
+	p, err := r.client.Policy(r.ctx, control.PolicyRequest{User: "root", Service: r.service, Reach: true})
+	if err != nil {
+		return err
+	}
+	r.enrols, r.from = p.Enrols, []string{"local"}
+	if r.service == "sshd" && len(p.Addresses) > 0 {
+		r.from = p.Addresses
+	}
+	return nil
+}
+
+// most returns how hard it is for somebody who has not enrolled. Whoever can enrol from somewhere, or needn't,
+// is not kept out, although they are elsewhere.
+func (r *reached) most(name string) (control.PolicyAsks, error) {
+	said := map[control.PolicyAsks]bool{}
+	for _, from := range r.from {
+		r.asked++
+		p, err := r.client.Policy(r.ctx, control.PolicyRequest{User: name, Service: r.service, From: from})
+		switch {
+		case err != nil:
+			return "", err
+		case p.Asks == control.AsksToEnrol && r.together:
+			said[control.AsksTooMuch] = true
+		default:
+			said[p.Asks] = true
+		}
+	}
+	switch {
+	case said[control.AsksToEnrol]:
+		return control.AsksToEnrol, nil
+	case said[control.AsksTooMuch]:
+		return control.AsksTooMuch, nil
+	}
+	return control.AsksNothing, nil
 }
 
 // residents are root and those with a number that people have, and a shell.

@@ -73,6 +73,7 @@ func (x *exam) lookSSHD() {
 	if s.config, err = sshd.ReadConfig(cmp.Or(x.Root, "/"), sshd.ConfigFile); err != nil {
 		x.unseen("sshd", "%v", err)
 	}
+	x.sshd = s
 	s.judge()
 	x.fine("sshd", "it asks PAM and can show its questions")
 }

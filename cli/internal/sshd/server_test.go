@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // realServer returns the sshd that the throwaway world is made with. It runs as nobody: as root it would
@@ -56,7 +57,7 @@ Match User backup
 		t.Fatal(err)
 	}
 	got.all = nil
-	want := &Settings{UsePAM: true, KbdInteractive: true, Pubkey: true, RootLogin: "prohibit-password",
+	want := &Settings{UsePAM: true, KbdInteractive: true, Pubkey: true, LoginGrace: 2 * time.Minute, RootLogin: "prohibit-password",
 		Methods: [][]string{{"publickey", "keyboard-interactive"}, {"hostbased"}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -95,6 +96,7 @@ func TestBadSettings(t *testing.T) {
 func TestParseSettings(t *testing.T) {
 	const rest = "passwordauthentication yes\npubkeyauthentication no\n"
 	for text, want := range map[string]Settings{
+		rest + "permitrootlogin no\nlogingracetime 90\n":                                                                            {Password: true, KbdInteractive: true, RootLogin: "no", LoginGrace: 90 * time.Second},
 		rest + "permitrootlogin yes\nauthenticationmethods any\n":                                                                   {Password: true, KbdInteractive: true, RootLogin: "yes"},
 		rest + "usepam yes\nkbdinteractiveauthentication yes\nchallengeresponseauthentication no\npermitrootlogin without-password": {Password: true, UsePAM: true, RootLogin: "prohibit-password"},
 	} {

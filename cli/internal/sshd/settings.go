@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Settings are the effective ones that matter for a second factor.
@@ -14,8 +15,9 @@ type Settings struct {
 	KbdInteractive bool // the method that PAM's questions take
 	Password       bool // sshd's own password method, which shows no second prompt
 	Pubkey         bool
-	RootLogin      string     // "yes", "no", "prohibit-password" or "forced-commands-only"
-	Methods        [][]string // AuthenticationMethods: each way in, as the methods in order; nil: any one method
+	LoginGrace     time.Duration // in which a login has to be done; 0: no limit
+	RootLogin      string        // "yes", "no", "prohibit-password" or "forced-commands-only"
+	Methods        [][]string    // AuthenticationMethods: each way in, as the methods in order; nil: any one method
 	all            map[string][]string
 }
 
@@ -52,6 +54,9 @@ func ParseSettings(text []byte) (*Settings, error) {
 	s.RootLogin = s.all["permitrootlogin"][0]
 	if s.RootLogin == "without-password" {
 		s.RootLogin = "prohibit-password"
+	}
+	for _, seconds := range s.all["logingracetime"] {
+		s.LoginGrace, _ = time.ParseDuration(seconds + "s")
 	}
 	for _, value := range s.all["authenticationmethods"] {
 		for _, way := range strings.Fields(value) {

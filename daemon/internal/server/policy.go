@@ -48,6 +48,12 @@ func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Pol
 	told.Require, told.EnrolBy, told.DaysLeft, told.EnrolHere = d.Kind.String(), d.EnrolBy, d.DaysLeft(q.Now), d.EnrolHere
 	told.Remember, told.Grace = int(d.Remember/(24*time.Hour)), int(d.Grace/time.Minute)
 	told.Enrolled, told.Reset, told.Asks = acc.Enrolled(), acc.MustEnrol, asks(d, acc, q.Now)
+	if r.Reach {
+		told.Enrols = rules.Enrols(told.Service)
+		for _, addr := range rules.Addresses() {
+			told.Addresses = append(told.Addresses, addr.String())
+		}
+	}
 	return told, nil
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,12 @@ func TestPolicy(t *testing.T) {
 	var got control.Policy
 	if _, e := a.post(t, 0, control.VerbPolicy, control.PolicyRequest{User: "nobody", Service: "su", From: "10.1.1.1"}, &got); e != nil || got.Require != "optional" || len(got.Rules) != 0 || got.Service != "su" || got.From != "10.1.1.1" {
 		t.Errorf("without rules: %+v, %v", got, e)
+	}
+	got = control.Policy{}
+	rules = policy.Rules{{Line: 1, From: []policy.Place{lan}, Require: policy.Required}}
+	if _, e := a.post(t, 0, control.VerbPolicy, control.PolicyRequest{User: "nobody", Reach: true}, &got); e != nil || !got.Enrols ||
+		!slices.Equal(got.Addresses, []string{"10.0.0.0", "10.255.255.255", "192.0.2.1"}) {
+		t.Errorf("how far the rules reach: %+v, %v", got, e)
 	}
 	rules = policy.Rules{{Line: 1, Groups: []string{"staff"}, Require: policy.Required}}
 	_, e := a.post(t, 0, control.VerbPolicy, control.PolicyRequest{User: "nobody"}, nil)
