@@ -120,6 +120,17 @@ func (c *command) done(o offer, user string, given, left int) {
 	if c.json {
 		return
 	}
+	if given == 0 {
+		c.say("Done: %q is one more device of %s; a code of any of them lets in.", printable(o.Name), printable(o.User))
+		if c.forOther(user) {
+			return
+		}
+		c.say("The recovery codes stay as they were: %s.", codesLeft(left))
+		if left < fewCodes {
+			c.say("hint: totpctl recovery-codes new")
+		}
+		return
+	}
 	c.say("Done: %q is now the second factor of %s.", printable(o.Name), printable(o.User))
 	if c.forOther(user) {
 		c.say("From the next login on, %s is asked for the password, then for a code.", printable(o.User))
@@ -127,12 +138,6 @@ func (c *command) done(o offer, user string, given, left int) {
 	}
 	c.say("The next login asks for the password, then for a code of the app.")
 	c.say("Try it in a second window before you leave this one; totpctl status shows what is set up.")
-	if given == 0 {
-		c.say("The recovery codes stay as they were: %s.", codesLeft(left))
-		if left < fewCodes {
-			c.say("hint: totpctl recovery-codes new")
-		}
-	}
 }
 
 // advice says what was wrong with a first code and what to do.
