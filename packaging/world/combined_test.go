@@ -162,12 +162,12 @@ func TestCombinedConsole(t *testing.T) {
 	s.see(`^otis$`)
 
 	newPlainPerson(t, "bob")
-	for _, command := range []string{"su odette -c 'id -un'", "su --pty odette -c 'id -un'"} {
-		p := newPerson(t, "odette")
+	for name, command := range map[string]string{"odette": "su odette -c 'id -un'", "odile": "su --pty odile -c 'id -un'"} {
+		p := newPerson(t, name)
 		s := shell(t, "bob")
 		s.enter(command)
 		s.answer(bothPrompt, p.Password+p.code(t))
-		s.see(`^odette$`)
+		s.see(`^` + name + `$`)
 		s.see(`^ready\$ ?$`)
 	}
 }

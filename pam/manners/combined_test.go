@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"sync"
 	"syscall"
 	"testing"
@@ -326,14 +327,14 @@ func TestPasswordSocket(t *testing.T) {
 // A busy totpd-password hangs up on one too many, and is asked again.
 func TestCombinedBusyHelper(t *testing.T) {
 	c := newCombined(t, plain, []byte{6}, nil)
-	times := 0
+	var times atomic.Int32
 	c.listen(t, func(conn net.Conn, _, _ string) {
-		if times++; times > 3 {
+		if times.Add(1) > 3 {
 			conn.Write([]byte{1, 0})
 		}
 	})
-	if got := c.types(t, "alice", right+"123456"); got != letIn || times != 4 {
-		t.Errorf("%q after %d times", got, times)
+	if got := c.types(t, "alice", right+"123456"); got != letIn || times.Load() != 4 {
+		t.Errorf("%q after %d times", got, times.Load())
 	}
 }
 
