@@ -12,7 +12,7 @@ import (
 // mustEnrol are the rules of these tests.
 const mustEnrol = `
 [[rule]]
-users = ["ella", "edda", "elmo", "enno", "emmy", "ewa", "ezra", "edith", "elke"]
+users = ["ella", "edda", "elmo", "enno", "emmy", "ewa", "ezra", "edith", "edna"]
 require = "required"
 
 [[rule]]
@@ -174,19 +174,19 @@ func TestLoginMustEnrol(t *testing.T) {
 
 // A stack that goes on after a wrong password gives nobody a device who doesn't know the password.
 func TestNobodyEnrolsWithoutThePassword(t *testing.T) {
-	p := newPlainPerson(t, "elke")
+	p := newPlainPerson(t, "edna")
 	server := must(here.StartSSHD("sshd-goes-on", "auth required pam_unix.so nodelay\nauth required pam_totpd.so\n"+pamRest, ""))(t)
-	s := ssh(t, server, "elke")
+	s := ssh(t, server, "edna")
 	s.answer(passwordPrompt, "not "+p.Password)
-	waitForLog(t, `user=elke result=refused reason=not_proven reference=`)
+	waitForLog(t, `user=edna result=refused reason=not_proven reference=`)
 	s.ends(255)
 	s.never(`second factor|your choice`)
-	s = ssh(t, server, "elke")
+	s = ssh(t, server, "edna")
 	s.answer(passwordPrompt, p.Password)
 	s.answer(choicePrompt, s.number("a key to type"))
 	p.phone = s.setupKey()
 	s.finish(p)
-	s.see(`^welcome, elke$`)
+	s.see(`^welcome, edna$`)
 }
 
 // A client that can't answer is refused with what to do: sshd's password method answers no question but the
