@@ -123,16 +123,28 @@ func (t *Trial) key(ctx context.Context, service string) Check {
 	return t.letIn(ctx, service, verifiedKey, c)
 }
 
-// keptOut is for whom the rules require a second factor: the daemon is heard, and doesn't let in.
-func (t *Trial) keptOut(ctx context.Context, service string, p purpose, c Check) Check {
+// reaches tries a login that the daemon is to judge. It returns the failure of one that doesn't get there.
+func (t *Trial) reaches(ctx context.Context, service string, p purpose, c Check) (Answer, *Check) {
 	a, err := t.try(ctx, service, p)
 	switch {
 	case err != nil:
-		return c.failed(err.Error(), "")
+		c = c.failed(err.Error(), "")
 	case a.Code == int(pam.ErrModuleUnknown):
-		return c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
+		c = c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
 	case a.Code == int(pam.ErrAuthinfoUnavail):
-		return c.failed("the daemon doesn't answer", "systemctl start totpd.socket; systemctl status totpd")
+		c = c.failed("the daemon doesn't answer", "systemctl start totpd.socket; systemctl status totpd")
+	default:
+		return a, nil
+	}
+	return a, &c
+}
+
+// keptOut is for whom the rules require a second factor: the daemon is heard, and doesn't let in.
+func (t *Trial) keptOut(ctx context.Context, service string, p purpose, c Check) Check {
+	a, failed := t.reaches(ctx, service, p, c)
+	switch {
+	case failed != nil:
+		return *failed
 	case a.Code == 0:
 		return c.failed(t.User+" is let in without a code", "the rules require one: totpctl policy explain "+t.User+" --service "+service)
 	case broken(a.Code):
@@ -144,14 +156,10 @@ func (t *Trial) keptOut(ctx context.Context, service string, p purpose, c Check)
 }
 
 func (t *Trial) letIn(ctx context.Context, service string, p purpose, c Check) Check {
-	a, err := t.try(ctx, service, p)
+	a, failed := t.reaches(ctx, service, p, c)
 	switch {
-	case err != nil:
-		return c.failed(err.Error(), "")
-	case a.Code == int(pam.ErrModuleUnknown):
-		return c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
-	case a.Code == int(pam.ErrAuthinfoUnavail):
-		return c.failed("the daemon doesn't answer", "systemctl start totpd.socket; systemctl status totpd")
+	case failed != nil:
+		return *failed
 	case len(a.Asked) > 0:
 		return c.failed(fmt.Sprintf("%s is asked: %s", t.User, strings.TrimSpace(a.Asked[0])), "totpctl users shows who has enrolled")
 	case a.Code != 0:

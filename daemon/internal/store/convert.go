@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // conversions lead from a schema to the next one. Records that nobody changes stay as they are, byte for
@@ -75,7 +74,7 @@ func copyTo(path, to string) error {
 	unfinished := to + ".new"
 	defer removeDatabase(unfinished)
 	removeDatabase(unfinished)
-	f, err := os.OpenFile(unfinished, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	f, err := newFile(unfinished)
 	if err != nil {
 		return err
 	}

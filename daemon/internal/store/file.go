@@ -142,6 +142,11 @@ func ownedByUs(info os.FileInfo) bool {
 
 func ownerOf(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
 
+// newFile makes a file for its owner alone. It never touches one that exists.
+func newFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+}
+
 // create makes an empty database. It comes into being whole, under another name, so that a crash or
 // a full disk leaves no half of one, and never takes the place of another file.
 func create(path string) error {
@@ -151,7 +156,7 @@ func create(path string) error {
 	unfinished := path + ".new"
 	defer removeDatabase(unfinished)
 	removeDatabase(unfinished)
-	f, err := os.OpenFile(unfinished, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	f, err := newFile(unfinished)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -74,7 +73,7 @@ func restore(path string, r io.Reader, how Restoration) (done Restored, err erro
 
 // receive writes the backup to a new file and looks at its header.
 func receive(path string, r io.Reader) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	f, err := newFile(path)
 	if err != nil {
 		return err
 	}
