@@ -37,7 +37,6 @@ const (
 	debianFile = "/usr/libexec/totpd/debian.txtar"
 	ConfigFile = "/etc/totpd/totpd.toml"
 	LoginSock  = "/run/totpd/login.sock"
-	CtlSock    = "/run/totpd/control.sock"
 )
 
 // Options say what the world is made from.
