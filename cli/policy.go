@@ -93,7 +93,7 @@ func (c *command) explainPolicy(ctx context.Context, r control.PolicyRequest) er
 	if !decided {
 		row("default", "decides: %s", demand(p))
 	}
-	if p.Reset {
+	if p.MustEnrol {
 		row("reset", "by root: it must be set up again")
 	}
 	row("set up", "%s", yesNo(p.Enrolled))

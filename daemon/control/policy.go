@@ -24,7 +24,7 @@ type Policy struct {
 	Require   string       `json:"require"`             // exempt, optional or required
 	EnrolBy   time.Time    `json:"enrol_by,omitzero"`   // until when who hasn't enrolled gets in all the same
 	DaysLeft  int          `json:"days_left,omitempty"` // until then
-	Reset     bool         `json:"reset"`               // root has reset the second factor: it must be set up again
+	MustEnrol bool         `json:"must_enrol"`          // was reset: it must be set up again, whatever the rule says
 	Enrolled  bool         `json:"enrolled"`
 	EnrolHere bool         `json:"enrol_here"` // who must enrol may do so in this very login
 	Asks      PolicyAsks   `json:"asks"`

@@ -47,7 +47,7 @@ func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Pol
 	d := policy.Decide(rules, q)
 	told.Require, told.EnrolBy, told.DaysLeft, told.EnrolHere = d.Kind.String(), d.EnrolBy, d.DaysLeft(q.Now), d.EnrolHere
 	told.Remember, told.Grace = int(d.Remember/(24*time.Hour)), int(d.Grace/time.Minute)
-	told.Enrolled, told.Reset, told.Asks = acc.Enrolled(), acc.MustEnrol, asks(d, acc, q.Now)
+	told.Enrolled, told.MustEnrol, told.Asks = acc.Enrolled(), acc.MustEnrol, asks(d, acc, q.Now)
 	if r.Reach {
 		told.Enrols = rules.Enrols(told.Service)
 		for _, addr := range rules.Addresses() {

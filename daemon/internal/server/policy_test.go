@@ -59,7 +59,7 @@ func TestPolicy(t *testing.T) {
 		rules = policy.Rules{elsewhere, tt.rule, {Line: 9, Groups: []string{"never looked at"}}}
 		give(tt.account)
 		tt.want.User, tt.want.Service, tt.want.From = "nobody", "sshd", "local"
-		tt.want.Enrolled, tt.want.Reset = tt.account.Enrolled(), tt.account.MustEnrol
+		tt.want.Enrolled, tt.want.MustEnrol = tt.account.Enrolled(), tt.account.MustEnrol
 		tt.want.Rules = []control.PolicyRule{passedOver, {Line: 5, Unmet: []string{}}}
 		var got control.Policy
 		if _, e := a.post(t, 0, control.VerbPolicy, control.PolicyRequest{User: "nobody"}, &got); e != nil || !reflect.DeepEqual(got, tt.want) {
