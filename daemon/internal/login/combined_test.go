@@ -84,7 +84,7 @@ func TestCombinedRefusalWaits(t *testing.T) {
 		"unknown_user": {"mallory", func(*world) {}, "unknown_user", "not accepted"},
 		"required and not enrolled": {"bob", func(w *world) {
 			w.decide = func(policy.Rules, policy.Question) policy.Decision { return policy.Decision{Kind: policy.Required} }
-		}, "not_enrolled", "you have no device"},
+		}, "not_enrolled", "enrol where both are typed at once"},
 		"a wait": {"alice", func(w *world) {
 			acc := w.store.accounts["alice"]
 			acc.Codes = account.Attempts{Failures: 5, Last: noon}

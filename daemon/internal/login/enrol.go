@@ -46,8 +46,9 @@ func newChoices(withQR bool) choices {
 // mustEnrol asks whether it is the user who is to enrol, or says where there can be an enrolment.
 func (d *Dialogue) mustEnrol() decision {
 	switch {
+	case d.open.Combined: // nobody has looked at the password yet
+		return decision{result: audit.Refused, reason: "not_enrolled", detail: d.rule.Reason, say: sayEnrolApart(d.reference)}
 	case !d.caller.Root, // it is itself, so nobody has asked for its password
-		d.open.Combined,               // nobody has looked at the password yet
 		d.open.Version == wire.Oldest: // it can't tell
 		return decision{result: audit.Refused, reason: "not_enrolled", detail: d.rule.Reason, say: sayEnrolFirst(d.reference)}
 	case !d.rule.EnrolHere:

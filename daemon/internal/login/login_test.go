@@ -286,7 +286,7 @@ func TestEveryRefusalNamesItsReferenceAndWhatToDo(t *testing.T) {
 	for _, said := range []string{
 		sayRefused(ref), sayUsed(ref), sayWait(verify.Outcome{Until: noon.Add(40 * time.Second)}, noon, ref), sayUnavailable(ref),
 		sayLocked(verify.Outcome{}, ref), sayLocked(verify.Outcome{Elsewhere: true}, ref), sayWrong(verify.Outcome{ClockOff: time.Hour}, ref),
-		sayEnrolFirst(ref), sayEnrolElsewhere(ref), sayNotEnrolledNow(ref), sayEnrolmentOver(ref), sayEnrolledElsewhere(ref),
+		sayEnrolFirst(ref), sayEnrolElsewhere(ref), sayEnrolApart(ref), sayNotEnrolledNow(ref), sayEnrolmentOver(ref), sayEnrolledElsewhere(ref),
 	} {
 		if !strings.Contains(said, "reference "+ref) || !strings.Contains(said, "again") && !strings.Contains(said, "ask") {
 			t.Errorf("%q", said)

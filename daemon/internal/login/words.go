@@ -142,8 +142,13 @@ func sayNoChoice(reference string) string {
 }
 
 func sayEnrolElsewhere(reference string) string {
-	return fmt.Sprintf("you have no device for the code, and from here you can't enrol: log in from inside "+
-		"your network, or ask your administrator for help (reference %s)", reference)
+	return fmt.Sprintf("you have no device for the code, and from here you can't enrol: if you are elsewhere, "+
+		"log in from inside your network, or else ask your administrator for help (reference %s)", reference)
+}
+
+func sayEnrolApart(reference string) string {
+	return fmt.Sprintf("you have no device for the code, and nobody can enrol where both are typed at once: log in "+
+		"by another way and enrol there, or ask your administrator for help (reference %s)", reference)
 }
 
 // The questions.
