@@ -276,6 +276,7 @@ var faults = []fault{
 		h.write("etc/pam.d/sshd", "auth required pam_totpd.so prompt=combined\n@include common-auth\n")
 		h.write("etc/ssh/sshd_config.d/totpd.conf", "UsePAM yes\nPasswordAuthentication yes\nAuthenticationMethods password\n")
 	}, want: "people-refused", remedy: "totpctl policy explain games --service sshd", root: true},
+	{name: "must enrol from a date on", plant: func(h *host) { h.rule("required", "true\nenrol_by = 2099-12-31") }, want: "people-enrol-by", remedy: "totpctl policy explain games --service sshd", root: true},
 	{name: "must enrol, and has", plant: func(h *host) { h.rule("required", "true"); h.account(0) }, want: "", root: true},
 	{name: "the daemon's user is missing", plant: func(h *host) {
 		h.Lookup = func(name string) (*user.User, error) { return nil, user.UnknownUserError(name) }

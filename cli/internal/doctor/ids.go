@@ -114,6 +114,7 @@ var Kinds = []Kind{
 	{"people-locked", Warning, "somebody is locked after too many wrong codes"},
 	{"people-refused", Warning, "a code is required of somebody who has no device and can't enrol in the login"},
 	{"people-required", Note, "somebody must enrol at the next login"},
+	{"people-enrol-by", Note, "somebody has not enrolled, and must from a date on"},
 	{"people-waiting", Note, "somebody must wait after wrong codes"},
 	{"people-gone", Note, "an account's user is gone from the host"},
 

@@ -42,12 +42,13 @@ func (x *exam) lookRules() {
 		enrolled[a.User] = a.Enrolled
 		reset = reset || a.MustEnrol
 	}
-	var refused, required []string
+	var refused, required, later []string
+	var first time.Time // of the days from which one is required of those
 	for _, name := range x.residents() {
 		if enrolled[name] || r.asked+len(r.from) > askedMost {
 			continue
 		}
-		switch asks, err := r.most(name); {
+		switch asks, by, err := r.most(name); {
 		case err != nil:
 			x.unseen("people", "what the rules say about %s can't be found out: %v", name, err)
 			return
@@ -55,6 +56,9 @@ func (x *exam) lookRules() {
 			refused = append(refused, name)
 		case asks == control.AsksToEnrol:
 			required = append(required, name)
+		case !by.IsZero():
+			later = append(later, name)
+			first = earlier(first, by)
 		}
 	}
 	if len(refused) > 0 {
@@ -64,6 +68,10 @@ func (x *exam) lookRules() {
 	if len(required) > 0 {
 		x.found("people-required", "", "nothing, when it is meant so; totpctl policy explain "+shell(required[0])+" --service "+shell(service)+" says why",
 			"%s must enrol at the next login by %s", few(required), service)
+	}
+	if len(later) > 0 {
+		x.found("people-enrol-by", "", "totpctl policy explain "+shell(later[0])+" --service "+shell(service)+"  # says why",
+			"not enrolled yet: %s; a code is required of them from %s on", few(later), first.Local().Format(time.DateOnly))
 	}
 	if x.sshd != nil && !x.together["sshd"] && (r.enrols || reset) {
 		x.sshd.judgeGrace()
@@ -104,29 +112,39 @@ func (r *reached) learn() error {
 	return nil
 }
 
-// most returns how hard it is for somebody who has not enrolled. Whoever can enrol from somewhere, or needn't,
-// is not kept out, although they are elsewhere.
-func (r *reached) most(name string) (control.PolicyAsks, error) {
+// most returns how hard it is for somebody who has not enrolled, and from when on a code is required of those who
+// may do without one for now. Whoever can enrol from somewhere, or needn't, is not kept out, although they are
+// elsewhere.
+func (r *reached) most(name string) (asks control.PolicyAsks, by time.Time, err error) {
 	said := map[control.PolicyAsks]bool{}
 	for _, from := range r.from {
 		r.asked++
 		p, err := r.client.Policy(r.ctx, control.PolicyRequest{User: name, Service: r.service, From: from})
 		switch {
 		case err != nil:
-			return "", err
+			return "", by, err
 		case p.Asks == control.AsksToEnrol && r.together:
 			said[control.AsksTooMuch] = true
 		default:
 			said[p.Asks] = true
+			by = earlier(by, p.EnrolBy)
 		}
 	}
 	switch {
 	case said[control.AsksToEnrol]:
-		return control.AsksToEnrol, nil
+		return control.AsksToEnrol, by, nil
 	case said[control.AsksTooMuch]:
-		return control.AsksTooMuch, nil
+		return control.AsksTooMuch, by, nil
 	}
-	return control.AsksNothing, nil
+	return control.AsksNothing, by, nil
+}
+
+// earlier is the first of two times, where there are two.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // residents are root and those with a number that people have, and a shell.
