@@ -29,7 +29,9 @@ overwritten), while the daemon runs or not. For root.
 Secrets are sealed in it: without the daemon's key they are of no use, to a
 thief and to you. The key is in a file of its own; keep a copy of it in another
 place than the backup, or have it put in with --with-key and keep the backup as
-you would keep the secrets. To put it back: totpctl restore.`,
+you would keep the secrets. To put it back: totpctl restore.
+
+--json prints accounts, key_file and with_key.`,
 		Example:           "  totpctl backup totpd.backup",
 		Args:              oneFile,
 		ValidArgsFunction: completeFile,
@@ -53,10 +55,14 @@ The backup is looked at first, and nothing is changed by one that is damaged or
 sealed with a key that is neither here nor in it. The present accounts are kept
 in a file beside, which is named in the end.
 
-What was set up, taken away or locked since the backup is as it was before.
+What was set up, taken away or locked since the backup is as it was before;
+remembered computers and bypass codes are gone.
 Codes that may have been used since are not accepted again, with these
 exceptions: recovery codes, and those of event-based tokens; see totpd(8). You
-are asked whether to go on, unless --yes is given.`,
+are asked whether to go on, unless --yes is given.
+
+--json prints accounts and, where there are such, broken, made, host, before,
+key_file and key_before.`,
 		Example:           "  totpctl restore totpd.backup --yes",
 		Args:              oneFile,
 		ValidArgsFunction: completeFile,

@@ -30,15 +30,16 @@ func newBypass(c *command) *cobra.Command {
 		Long: `Make a code that lets USER in without a device, to be read out over the
 telephone: at the prompt for a code, after the password, for the time of --for
 (1 minute to 7 days, such as 90m, 12h or 2d) and as many logins as --uses says
-(1 to 20). It is shown once, with words to spell it by; --json prints it
-wherever standard output goes. Be sure whom you talk to.
+(1 to 20). It is shown once, with words to spell it by; --json prints user,
+code, id, by (a uid), made, expires and uses, wherever standard output goes;
+with --list an array, without user and code; with --revoke user and revoked. Be
+sure whom you talk to.
 
 --list shows the codes that are good now, without the codes themselves, and
 --revoke ends one by its ID, or all. There are at most 8 at a time.
 
 For root, and whom polkit allows org.totpd.manage.bypass; to list,
-org.totpd.manage.status. The password that polkit may want is asked for at a
-terminal, unless --no-ask is given.`,
+org.totpd.manage.status.`,
 		Example:           "  totpctl bypass alice --for 1h",
 		ValidArgsFunction: c.completeUser,
 		Args:              oneUser("name the user who is to have the code"),

@@ -20,7 +20,8 @@ of any of them lets you in. totpctl enrol adds one, totpctl devices remove takes
 one of several away, totpctl devices rename gives one another name.
 
 Those of USER are for root to see, and for whom polkit allows
-org.totpd.manage.status. --json prints an array.`,
+org.totpd.manage.status. --json prints an array, of what status --json has as
+devices.`,
 		Example:           "  totpctl devices",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,
@@ -67,7 +68,9 @@ func newRenameDevice(c *command) *cobra.Command {
 		Use:   "rename OLD NEW [OPTIONS]",
 		Short: "Give a device another name",
 		Long: `Give a device another name. With --user it is a device of somebody else: for
-root, and for whom polkit allows org.totpd.manage.devices.`,
+root, and for whom polkit allows org.totpd.manage.devices.
+
+--json prints what status --json prints.`,
 		Example:           `  totpctl devices rename phone "old phone"`,
 		Args:              deviceNames("the device, and its new name", 2),
 		ValidArgsFunction: c.completeDevice,
@@ -108,7 +111,9 @@ first two lines.
 
 With --user it is a device of somebody else: for root, and for whom polkit
 allows org.totpd.manage.devices. They are asked whether to go on unless --yes is
-given.`,
+given.
+
+--json prints what status --json prints.`,
 		Example:           `  totpctl devices remove "old phone"`,
 		Args:              deviceNames("the device", 1),
 		ValidArgsFunction: c.completeDevice,

@@ -26,9 +26,10 @@ the code.
 
 root disables that of USER, to help somebody locked out, and is asked whether to
 go on unless --yes is given. Without USER it is root's own, in the same way.
-Others may do so whom polkit allows org.totpd.manage.disable; the password that
-it may want is asked for at a terminal, unless --no-ask is given.
-While the daemon is down: totpctl --offline disable USER.`,
+Others may do so whom polkit allows org.totpd.manage.disable.
+While the daemon is down: totpctl --offline disable USER.
+
+--json prints user and enrolled.`,
 		Example:           "  totpctl disable alice --yes",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,

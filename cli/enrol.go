@@ -52,14 +52,16 @@ never overwritten). When standard output is something else, --qr utf8, --qr
 ascii or --json say that you want it there, and the recovery codes too. When
 standard input isn't a terminal, its first line is the password, the next one
 the code of a device if you have one, and each line after that a first code.
---json prints the enrolment as one line, then one line for each first code.
+--json prints a line with user, host, name, uri, secret, digits, period,
+algorithm and expires, then one for each first code with outcome and, where
+there are such, clock_off (seconds), account (as status --json) and
+recovery_codes; with --uri it prints what status --json prints, and those.
 
 root does this for USER without being asked for anything but the first code,
 which USER reads out; with --no-confirm there is none, and the key counts at
 once. root also gives USER a key that exists already, as that of a hardware
 token, with --uri; for an event-based token (HOTP) the link has its counter.
-Others may do both whom polkit allows org.totpd.manage.enrol; the password that
-it may want is asked for at a terminal, unless --no-ask is given. A link on a
+Others may do both whom polkit allows org.totpd.manage.enrol. A link on a
 command line can be seen in the process list by everybody: prefer --uri -, which
 reads it from standard input.`,
 		Example:           `  totpctl enrol --name "work phone"`,

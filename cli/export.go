@@ -24,8 +24,9 @@ recovery code. Both systems then let in with the same codes; delete the file
 once it was read.
 
 The links are written to a terminal, or to the file of --output (mode 0600,
-never overwritten). --json prints them wherever standard output goes. When
-standard input isn't a terminal, its first line is the code.`,
+never overwritten). --json prints user and devices, each with name and uri,
+wherever standard output goes. When standard input isn't a terminal, its first
+line is the code.`,
 		Example:           "  totpctl export --to otpauth alice --output alice.otpauth",
 		ValidArgsFunction: c.completeUser,
 		Args:              oneUser("name the user whose keys are handed out"),

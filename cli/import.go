@@ -65,8 +65,9 @@ scratch codes become recovery codes.
 A user is taken over as a whole or not at all. Whoever is enrolled already is
 left alone, unless --replace is given. The report says who was taken over, who
 was not and why, and what was left out. --dry-run changes nothing; --json prints
-the report as one object. For root. Where a file has a key in it, delete it in
-the end.
+the report: dry_run, taken (each with user, devices, recovery_codes, places and
+notes) and not_taken (user, places and reasons). For root. Where a file has a
+key in it, delete it in the end.
 
 Exit status: 0 all were taken over, 1 some were not, 2 wrong usage.`,
 		Example:           "  totpctl import google-authenticator --homes --dry-run",

@@ -36,12 +36,13 @@ and why, and the reference that the person was shown; the newest last.
 
 Without USER it is your own; root's is everybody's. Those of others are for root
 to see, and for whom polkit allows org.totpd.manage.log; with --all, they see
-everybody's. The password that polkit may want is asked for at a terminal,
-unless --no-ask is given.
+everybody's.
 
 --since takes a time that has passed (90m, 12h, 7d), or a day such as 2026-03-01
-with or without a time of day. --json prints one object a line. How long events
-are kept is set in totpd.toml(5), [log].`,
+with or without a time of day. --json prints one object a line, with id, time,
+user, kind, result and, where there are such, reason, service, source, tty,
+caller_uid, device, reference, detail and action. How long events are kept is
+set in totpd.toml(5), [log].`,
 		Example:           "  totpctl log --reference 7F3K-Q2ND",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,

@@ -108,6 +108,9 @@ It talks to the daemon totpd, which decides who may do what: you may do as you
 like with your own second factor, root may help everybody, and so may others
 whom polkit allows it (actions org.totpd.manage.*).
 
+With --json, times are those of RFC 3339, and a field without a value may be
+left out.
+
 Exit status: 0 done, 1 refused or failed, 2 wrong usage.`,
 		Example:       "  totpctl",
 		Args:          noVerb,

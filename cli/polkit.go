@@ -26,7 +26,7 @@ const (
 
 // withPolkit gives a verb the option --no-ask.
 func (c *command) withPolkit(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().BoolVar(&c.noAsk, "no-ask", false, "never ask for a password that polkit wants")
+	cmd.Flags().BoolVar(&c.noAsk, "no-ask", false, "don't ask for the password that polkit may want")
 	return cmd
 }
 

@@ -24,7 +24,9 @@ themselves are not shown again: totpd keeps no more than a hash of each.
 Without USER it is your own; that of somebody else is for root to see, and for
 whom polkit allows org.totpd.manage.status.
 
-totpctl recovery-codes new makes ten others; those before are void then.`,
+totpctl recovery-codes new makes ten others; those before are void then.
+
+--json prints user and recovery_left.`,
 		Example:           "  totpctl recovery-codes",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,
@@ -79,8 +81,8 @@ input isn't a terminal, they are its first two lines. root does this for USER
 and is asked for neither.
 
 The codes are shown once, on a terminal only, or written to the file of --save
-(mode 0600, never overwritten). --json prints them wherever standard output
-goes.`,
+(mode 0600, never overwritten). --json prints user and recovery_codes, wherever
+standard output goes.`,
 		Example:           "  totpctl recovery-codes new --save recovery-codes.txt",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,

@@ -25,8 +25,10 @@ key was used, the address and the service. A network of IPv6 counts as one
 address.
 
 Without USER they are your own; those of somebody else are for root to see, and
-for whom polkit allows org.totpd.manage.status. The password that polkit may
-want is asked for at a terminal, unless --no-ask is given.`,
+for whom polkit allows org.totpd.manage.status.
+
+--json prints user and computers: each with id, from, name (the ssh key, or the
+service), since, expires and last_used.`,
 		Example:           "  totpctl remembered",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,
@@ -73,11 +75,13 @@ Without USER and options it is the computer that you are logged in from over
 ssh, by its address. --computer forgets another one of yours, --all all of them.
 
 With USER it is all of that user's, or the one of --computer. root may do so,
-and whom polkit allows org.totpd.manage.forget; the password that it may want is
-asked for at a terminal, unless --no-ask is given.
+and whom polkit allows org.totpd.manage.forget.
 
 All are forgotten, too, by totpctl disable, by a new device, and when a recovery
-code is used.`,
+code is used.
+
+--json prints user and computers, those that were forgotten, as remembered
+--json does.`,
 		Example:           "  totpctl forget --all",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,

@@ -22,9 +22,10 @@ nobody else has it, and that USER logs in soon. Where the phone is only out of
 reach, totpctl bypass USER gives a code instead.
 
 You are asked whether to go on unless --yes is given. For root, and whom polkit
-allows org.totpd.manage.reset; the password that it may want is asked for at a
-terminal, unless --no-ask is given.
-While the daemon is down: totpctl --offline reset USER.`,
+allows org.totpd.manage.reset.
+While the daemon is down: totpctl --offline reset USER.
+
+--json prints what status --json prints.`,
 		Example:           "  totpctl reset alice --yes",
 		Args:              oneUser("name the user"),
 		ValidArgsFunction: c.completeUser,

@@ -58,7 +58,11 @@ With --one-prompt the password is typed with a code right behind it, for what
 has one prompt: sshd's password method, display managers, Ansible's become.
 
 On a terminal, what isn't said is asked. Keep a root shell open, and try a
-second login right afterwards. --undo takes everything back.`,
+second login right afterwards. --undo takes everything back.
+
+--json prints one object: applied, services (name, already), changes (path, by,
+diff), notes, checks (service, what, ok, cause, hint) and refusals (where, why,
+hint).`,
 		Example: "  totpctl setup --service sshd,sudo --ssh any+code --dry-run",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

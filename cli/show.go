@@ -23,8 +23,11 @@ bypass codes, remembered computers, what was wrong and whether that makes logins
 wait, from where USER has logged in before, what the rules ask for, and the
 latest logins.
 
-For root, and whom polkit allows org.totpd.manage.status; the password that it
-may want is asked for at a terminal, unless --no-ask is given.`,
+For root, and whom polkit allows org.totpd.manage.status.
+
+--json prints what status --json prints, and passwords, computers (as remembered
+--json), sources (each with from, used and failures), policy (as policy explain
+--json) and logins (as log --json).`,
 		Example:           "  totpctl show alice",
 		Args:              oneUser("name the user"),
 		ValidArgsFunction: c.completeUser,

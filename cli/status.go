@@ -21,8 +21,13 @@ added and last used, how many recovery codes are left, which bypass codes are
 good now, how many wrong codes are counted, and whether that makes logins wait.
 
 Without USER it is your own; that of somebody else is for root to see, and for
-whom polkit allows org.totpd.manage.status. The password that polkit may want is
-asked for at a terminal, unless --no-ask is given.`,
+whom polkit allows org.totpd.manage.status.
+
+--json prints one object: user, enrolled, devices (each with name, digits,
+period (seconds), algorithm, added, last_used and, of an event-based one, kind),
+recovery_left, failures, locked and, where there are such, locked_elsewhere,
+wait_until, pending_until, must_enrol, remembered, and bypass (each with id, by,
+made, expires and uses).`,
 		Example:           "  totpctl status --json",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,

@@ -18,9 +18,11 @@ The devices, and everything else, stay as they are.
 Too many wrong codes may mean that somebody guesses who has the password: change
 it first. totpctl log USER shows where they came from.
 
-For root, and whom polkit allows org.totpd.manage.unlock; the password that it
-may want is asked for at a terminal, unless --no-ask is given.
-While the daemon is down: totpctl --offline unlock USER.`,
+For root, and whom polkit allows org.totpd.manage.unlock.
+While the daemon is down: totpctl --offline unlock USER.
+
+--json prints user, failures (wrong codes) and passwords (wrong ones), as many
+as are forgotten.`,
 		Example:           "  totpctl unlock alice",
 		Args:              oneUser("name the user"),
 		ValidArgsFunction: c.completeUser,

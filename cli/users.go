@@ -23,11 +23,11 @@ func newUsers(c *command) *cobra.Command {
 		Short: "List everybody of whom totpd knows anything",
 		Long: `List everybody of whom totpd knows anything, with devices, dates and state, in
 order of user name. PATTERN is for names, such as 'a*'. Of several options, all
-have to fit; those of whom totpd knows nothing are never listed.
+have to fit; those of whom totpd knows nothing are never listed. totpctl doctor
+names those of this host who must enrol and have not.
 
-For root, and whom polkit allows org.totpd.manage.users. The password that
-polkit may want is asked for at a terminal, unless --no-ask is given. --json
-prints an array of what status --json prints.`,
+For root, and whom polkit allows org.totpd.manage.users. --json prints an array
+of what status --json prints.`,
 		Example:           "  totpctl users --unused-since 90d",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -12,7 +12,9 @@ func newVersion(c *command) *cobra.Command {
 		Use:   "version [OPTIONS]",
 		Short: "Show the versions of command and daemon",
 		Long: `Show the version of this command and of the daemon that answers it. The
-command's is shown even when no daemon answers.`,
+command's is shown even when no daemon answers.
+
+--json prints totpctl and totpd.`,
 		Example:           "  totpctl version",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
