@@ -86,19 +86,29 @@ func equipped(acc account.Account, d account.Device) (account.Account, error) {
 // newKey refuses a device that would show the same codes as one that is there: each of them would be good once
 // for either.
 func (s *Service) newKey(acc account.Account, d account.Device) error {
-	secret, err := s.key.Open(acc.User, d.ID, d.Sealed)
+	i, err := s.withKeyOf(acc, d)
 	if err != nil {
-		return brokenSecret(err)
+		return err
 	}
-	for _, o := range acc.Devices {
-		if o.Kind != d.Kind || o.Period != d.Period || o.Algorithm != d.Algorithm {
-			continue
-		}
-		if its, err := s.key.Open(acc.User, o.ID, o.Sealed); err == nil && subtle.ConstantTimeCompare(its, secret) == 1 {
-			return &refusal{code: control.ErrNameTaken, reason: "key_taken", message: fmt.Sprintf("the device %q has this key already", o.Name)}
-		}
+	if i >= 0 {
+		return &refusal{code: control.ErrNameTaken, reason: "key_taken", message: fmt.Sprintf("the device %q has this key already", acc.Devices[i].Name)}
 	}
 	return nil
+}
+
+// withKeyOf returns which of the account's devices shows the same codes as d, or -1.
+func (s *Service) withKeyOf(acc account.Account, d account.Device) (int, error) {
+	secret, err := s.key.Open(acc.User, d.ID, d.Sealed)
+	if err != nil {
+		return -1, brokenSecret(err)
+	}
+	return slices.IndexFunc(acc.Devices, func(o account.Device) bool {
+		if o.Kind != d.Kind || o.Period != d.Period || o.Algorithm != d.Algorithm {
+			return false
+		}
+		its, err := s.key.Open(acc.User, o.ID, o.Sealed)
+		return err == nil && subtle.ConstantTimeCompare(its, secret) == 1
+	}), nil
 }
 
 // free returns the name of one device more: the wanted one, if no device has it, or when none is wanted the

@@ -33,6 +33,7 @@ func (s *Service) Import(ctx context.Context, from control.ImportUser, replace, 
 		return r.refuse(err)
 	}
 	change := func(acc account.Account) (account.Account, error) {
+		before := acc
 		switch {
 		case acc.Enrolled() && !replace:
 			return acc, errHasOwn
@@ -44,6 +45,9 @@ func (s *Service) Import(ctx context.Context, from control.ImportUser, replace, 
 			err := s.newKey(acc, d)
 			if err != nil {
 				return acc, badImport(err.Error())
+			}
+			if d, err = s.goingOn(before, d); err != nil {
+				return acc, err
 			}
 			if acc, err = equipped(acc, d); err != nil {
 				return acc, err
@@ -71,6 +75,21 @@ func (s *Service) Import(ctx context.Context, from control.ImportUser, replace, 
 	r.event.Reason = "import"
 	r.done(audit.Done, devices[0].Name)
 	return nil
+}
+
+// goingOn returns the device with what is known of it from before: the codes that were used here don't become
+// good again where it takes the place of itself.
+func (s *Service) goingOn(before account.Account, d account.Device) (account.Device, error) {
+	i, err := s.withKeyOf(before, d)
+	if err != nil || i < 0 {
+		return d, err
+	}
+	old := before.Devices[i]
+	used := slices.DeleteFunc(slices.Clone(d.Used), func(step int64) bool { return slices.Contains(old.Used, step) })
+	used = append(used, old.Used...)
+	d.Used = used[max(0, len(used)-account.UsedMax):]
+	d.Counter = max(d.Counter, old.Counter)
+	return d, nil
 }
 
 // devicesOf makes the devices, each with its secret sealed.

@@ -100,6 +100,39 @@ func TestImportOfTheEnrolled(t *testing.T) {
 	}
 }
 
+// What was used here stays used when the same keys are taken over once more, with an old file.
+func TestImportOnceMore(t *testing.T) {
+	w := newWorld(t)
+	if err := w.Import(ctx, another(), false, false); err != nil {
+		t.Fatal(err)
+	}
+	code, err := totp.GenerateCode(unpadded.EncodeToString([]byte("12345678901234567890")), noon.Add(30*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.store.Update(ctx, "alice", func(acc account.Account) (account.Account, error) {
+		acc, out := w.judge("alice").Answer(acc, code, verify.Login{}, noon)
+		if out.Kind != verify.Accepted {
+			t.Errorf("%+v", out)
+		}
+		acc.Devices[1].Counter = 12
+		return acc, nil
+	})
+	if err == nil {
+		err = w.Import(ctx, another(), true, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	acc := w.account()
+	if _, out := w.judge("alice").Answer(acc, code, verify.Login{}, noon); out.Kind != verify.Replayed {
+		t.Errorf("%+v", out)
+	}
+	if used := acc.Devices[0].Used; !slices.Equal(used, []int64{noon.Unix() / 30, noon.Unix()/30 + 1}) || acc.Devices[1].Counter != 12 {
+		t.Errorf("used %v, counter %d", used, acc.Devices[1].Counter)
+	}
+}
+
 // A user is taken over as a whole or not at all.
 func TestImportOfWhatCantBe(t *testing.T) {
 	w := newWorld(t)
