@@ -148,7 +148,6 @@ func (d *Dialogue) remembered(ctx context.Context, text []byte) decision {
 		return dec
 	}
 	now := d.service.clock().Round(0).UTC()
-	dec.kept = false // the history has the code alone
 	err := d.service.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
 		if groundsOf(acc) != d.grounds {
 			return acc, errGrounds

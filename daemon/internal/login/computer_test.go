@@ -69,7 +69,7 @@ func TestRememberedComputer(t *testing.T) {
 	w.remember(t, fromAfar)
 	want := audit.Event{Kind: audit.Login, User: "alice", Service: "sshd", Source: "192.0.2.7", TTY: "ssh", Caller: "0",
 		Result: audit.Accepted, Reason: "code", Device: "phone", Detail: "computer remembered: 192.0.2.7, sshd",
-		At: noon} // not Kept: the history has the code so far, and nothing of the computer
+		At: noon, Kept: true} // one login is one line of the history; remembered lists the computer
 	if e := w.last(t, 1); e.Reference == "" {
 		t.Errorf("%+v", e)
 	} else if want.Reference = e.Reference; e != want {
