@@ -200,6 +200,7 @@ var whys = map[string]string{
 	"grace":           "a code was right in this terminal a moment ago",
 	"enrol_elsewhere": "no second factor set up, and no enrolment from there",
 	"no_choice":       "no way to enrol was chosen", "wrong_choice": "no way to enrol was chosen",
+	"not_proven": "enrolling takes a right password", "before_proof": "before it was known who asks",
 	"no_first_code": "no right first code", "enrolment_over": "the enrolment took too long",
 	"before_choice": "before a way to enrol was chosen", "before_first_code": "before the first code of an enrolment",
 	"after_enrolment": "once enrolled", "before_code": "before a code, after a wrong password or none",
