@@ -47,9 +47,9 @@ Without USER it is your own login; that of somebody else is for root to see, and
 for whom polkit allows org.totpd.manage.status.
 
 --json prints one object: user, service, from, rules up to the one that decides
-(each with line and unmet, its conditions that are not met), require, reset,
-enrolled, enrol_here, asks, remember (days), grace (minutes) and, with a date,
-enrol_by and days_left.`,
+(each with line and unmet, its conditions that are not met), require,
+must_enrol, enrolled, enrol_here, asks, remember (days), grace (minutes) and,
+with a date, enrol_by and days_left.`,
 		Example:           "  totpctl policy explain --service sshd --from 192.0.2.7",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,
