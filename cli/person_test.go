@@ -134,7 +134,7 @@ func command0(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "HOME", "TOTPD_SOCKET", "LC_ALL", "TERM", "NO_COLOR", "TZ", "TEST_CLOCK",
-		"TEST_ROOT", "TEST_TOTPD", "DBUS_SYSTEM_BUS_ADDRESS", "ROOT", "MODULE"} {
+		"TEST_ROOT", "TEST_TOTPD", "DBUS_SYSTEM_BUS_ADDRESS", "ROOT", "MODULE", "GORACE"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	return cmd

@@ -135,6 +135,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("ROOT", filepath.Join(env.WorkDir, "root"))
 			env.Setenv("MODULE", filepath.Join(bin, "pam_totpd.so")+" socket="+filepath.Join(env.WorkDir, "login.sock"))
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector's second at the end of each command
 			env.Setenv("LC_ALL", "C.UTF-8")
 			env.Setenv("TERM", "xterm-256color")
 			return startHost(env)

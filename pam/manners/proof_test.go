@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,20 @@ func newProof(t *testing.T, b built) *combined {
 	return c
 }
 
+// begin forgets what the daemon and totpd-password were told.
+func (c *combined) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked, c.codes = nil, nil
+}
+
+// heard is how often totpd-password was asked, and what the daemon was told.
+func (c *combined) heard() (asked int, codes []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.asked), slices.Clone(c.codes)
+}
+
 // before writes the service: ours, behind a line of auth that may have asked for the password.
 func (c *combined) before(t *testing.T, line, options string) {
 	t.Helper()
@@ -77,14 +92,14 @@ func TestProofByPassword(t *testing.T) {
 		"a host that isn't root": {asks, "alice", right, "timeout=1", "typed-by-user", false, 0, ""},
 	} {
 		c.before(t, tt.line, tt.options)
-		c.asked, c.codes = nil, nil
+		c.begin()
 		out := c.runWithInput(t, tt.user+" "+tt.typed, tt.scenario, 1)
 		if asked := strings.Count(tt.line, "expose"); !strings.HasPrefix(out, fmt.Sprintf("7, asked %d, told", asked)) {
 			t.Errorf("%s: %q", name, out) // of the proof the person sees nothing
 		}
 		want := map[bool]string{true: wire.Proven}[tt.proven]
-		if len(c.codes) != 1 || c.codes[0] != want || len(c.asked) != tt.asked {
-			t.Errorf("%s: the daemon got %q, totpd-password was asked %d times", name, c.codes, len(c.asked))
+		if asked, codes := c.heard(); len(codes) != 1 || codes[0] != want || asked != tt.asked {
+			t.Errorf("%s: the daemon got %q, totpd-password was asked %d times", name, codes, asked)
 		}
 		lines := c.logged(t)
 		if (tt.log == "") != (len(lines) == 0) || len(lines) > 1 || tt.log != "" && !strings.Contains(lines[0], tt.log) {
@@ -98,9 +113,10 @@ func TestProofByKey(t *testing.T) {
 	c := newProof(t, plain)
 	c.before(t, "", "")
 	for key, want := range map[int]string{1: wire.Proven, 2: ""} {
-		c.asked, c.codes = nil, nil
-		if out := c.run(t, "keyed", key); out != "7\n" || len(c.codes) != 1 || c.codes[0] != want || len(c.asked) != 0 {
-			t.Errorf("%d: %q, the daemon got %q", key, out, c.codes)
+		c.begin()
+		out := c.run(t, "keyed", key)
+		if asked, codes := c.heard(); out != "7\n" || len(codes) != 1 || codes[0] != want || asked != 0 {
+			t.Errorf("%d: %q, the daemon got %q", key, out, codes)
 		}
 	}
 }
