@@ -97,9 +97,10 @@ func compare(e config.Expectation, rules policy.Rules, names *server.Names) (str
 	if e.On.IsZero() {
 		q.Now = time.Now()
 	}
-	if among := rules.Groups(q); e.Asks && len(among) > 0 {
+	if e.Asks {
 		var err error
-		if q.Groups, err = names.GroupsOf(context.Background(), e.User, among); err != nil {
+		q, err = rules.WithGroups(q, func(among []string) ([]string, error) { return names.GroupsOf(context.Background(), e.User, among) })
+		if err != nil {
 			return "", fmt.Errorf("find the groups of %s: %w; name them: groups = [...]", e.User, err)
 		}
 	}

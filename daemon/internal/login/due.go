@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/source"
 )
@@ -17,16 +18,25 @@ func (d *Dialogue) source() source.Source {
 	return source.Of(d.user, d.open.RHost, d.open.RUser)
 }
 
-// due asks the rules what is asked of the account's user. The name service is asked only where they
-// depend on it, and when it fails, so does this: a rule is never passed over.
+// notDue lets in who is asked for nothing, and tells who will be.
+func (d *Dialogue) notDue(now time.Time) decision {
+	dec := decision{result: audit.NotDue, reason: "not_enrolled", detail: d.rule.Reason}
+	switch {
+	case d.rule.Kind == policy.Exempt:
+		dec.reason = "exempt"
+	case d.rule.Kind == policy.Required:
+		dec.say = sayEnrolBy(d.rule, now)
+	}
+	return dec
+}
+
+// due asks the rules what is asked of the account's user.
 func (d *Dialogue) due(ctx context.Context, acc account.Account, now time.Time) (policy.Decision, error) {
 	s := d.service
 	q := policy.Question{User: d.user, Service: d.open.Service, Source: d.source(), MustEnrol: acc.MustEnrol, Now: now}
-	if groups := s.cfg.Rules.Groups(q); len(groups) > 0 {
-		var err error
-		if q.Groups, err = s.groups(ctx, d.user, groups); err != nil {
-			return policy.Decision{}, err
-		}
+	q, err := s.cfg.Rules.WithGroups(q, func(among []string) ([]string, error) { return s.groups(ctx, d.user, among) })
+	if err != nil {
+		return policy.Decision{}, err
 	}
 	return s.decide(s.cfg.Rules, q), nil
 }

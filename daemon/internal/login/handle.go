@@ -21,20 +21,17 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 		return d.unavailable("store", err)
 	}
 	now := s.clock()
-	d.rule, err = d.due(ctx, acc, now)
-	switch due := d.rule; {
-	case err != nil:
+	if d.rule, err = d.due(ctx, acc, now); err != nil {
 		return d.unavailable("user_lookup", err)
-	case due.Kind == policy.Exempt:
-		return decision{result: audit.NotDue, reason: "exempt", detail: due.Reason}
-	case due.Kind == policy.Optional && !acc.Enrolled():
-		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason}
-	case due.Kind == policy.Required && !acc.Enrolled() && !due.EnrolBy.IsZero():
-		return decision{result: audit.NotDue, reason: "not_enrolled", detail: due.Reason, say: sayEnrolBy(due, now)}
-	case due.Kind == policy.Required && !acc.CanAnswer(now):
+	}
+	switch d.rule.Due(acc.Enrolled(), acc.CanAnswer(now)) {
+	case policy.Nothing:
+		return d.notDue(now)
+	case policy.Enrolment:
 		return d.mustEnrol()
-	case due.Kind != policy.Optional && due.Kind != policy.Required:
-		return d.unavailable("policy", fmt.Errorf("unknown kind of decision %d", due.Kind))
+	case policy.Code:
+	default:
+		return d.unavailable("policy", fmt.Errorf("unknown kind of decision %d", d.rule.Kind))
 	}
 	if dec, ok := d.needless(ctx, acc, now); ok {
 		return dec

@@ -73,6 +73,30 @@ func (d Decision) DaysLeft(now time.Time) int {
 	return int(date(d.EnrolBy).Sub(date(now)) / (24 * time.Hour))
 }
 
+// Due is what a decision comes to for one user. The zero value is nothing that is known; whoever meets it
+// refuses.
+type Due int
+
+// What is due.
+const (
+	Nothing   Due = iota + 1 // the user gets in
+	Code                     // of a device, or what stands in for it
+	Enrolment                // the user has nothing to answer with, and must have
+)
+
+// Due says what is due of a user who has a device (enrolled), or at least something to answer with.
+func (d Decision) Due(enrolled, canAnswer bool) Due {
+	switch {
+	case d.Kind == Exempt, !enrolled && (d.Kind == Optional || d.Kind == Required && !d.EnrolBy.IsZero()):
+		return Nothing
+	case d.Kind == Optional, d.Kind == Required && canAnswer:
+		return Code
+	case d.Kind == Required:
+		return Enrolment
+	}
+	return 0
+}
+
 // Decide answers the question by the first rule that matches.
 func Decide(rules Rules, q Question) Decision {
 	d := Decision{Kind: Optional, Reason: "default", EnrolHere: true}

@@ -261,3 +261,30 @@ func TestRulesStayAsTheyAre(t *testing.T) {
 		t.Error("changed")
 	}
 }
+
+// What a login asks for, and what totpctl policy explain says of it.
+func TestDue(t *testing.T) {
+	soon := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		d                   Decision
+		enrolled, canAnswer bool
+		want                Due
+	}{
+		{Decision{Kind: Exempt}, true, true, Nothing},
+		{Decision{Kind: Optional}, false, false, Nothing},
+		{Decision{Kind: Optional}, false, true, Nothing}, // a bypass code is asked for where a code is required
+		{Decision{Kind: Optional}, true, true, Code},
+		{Decision{Kind: Required}, true, true, Code},
+		{Decision{Kind: Required}, false, true, Code},
+		{Decision{Kind: Required}, false, false, Enrolment},
+		{Decision{Kind: Required, EnrolBy: soon}, false, false, Nothing},
+		{Decision{Kind: Required, EnrolBy: soon}, true, true, Code},
+		{Decision{}, false, false, 0},
+		{Decision{}, true, true, 0},
+		{Decision{Kind: 99}, true, true, 0},
+	} {
+		if got := c.d.Due(c.enrolled, c.canAnswer); got != c.want {
+			t.Errorf("%+v, enrolled %v, can answer %v: %d, want %d", c.d, c.enrolled, c.canAnswer, got, c.want)
+		}
+	}
+}

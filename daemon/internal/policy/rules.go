@@ -108,6 +108,18 @@ func (rs Rules) Groups(q Question) []string {
 	return names
 }
 
+// WithGroups returns the question with the user's groups, as far as the answer depends on them. lookup says
+// which of some groups the user is in; when it fails, so does this: a rule is never passed over.
+func (rs Rules) WithGroups(q Question, lookup func(among []string) ([]string, error)) (Question, error) {
+	among := rs.Groups(q)
+	if len(among) == 0 {
+		return q, nil
+	}
+	var err error
+	q.Groups, err = lookup(among)
+	return q, err
+}
+
 func comesFrom(places []Place, s source.Source) bool {
 	return slices.ContainsFunc(places, func(p Place) bool { return p.Has(s) })
 }

@@ -31,10 +31,9 @@ func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Pol
 		return control.Policy{}, c.unavailable("store", err)
 	}
 	rules := c.control.Rules()
-	if among := rules.Groups(q); len(among) > 0 {
-		if q.Groups, err = c.control.Names.GroupsOf(ctx, c.user, among); err != nil {
-			return control.Policy{}, c.unavailable("user_lookup", err)
-		}
+	q, err = rules.WithGroups(q, func(among []string) ([]string, error) { return c.control.Names.GroupsOf(ctx, c.user, among) })
+	if err != nil {
+		return control.Policy{}, c.unavailable("user_lookup", err)
 	}
 	q.MustEnrol = acc.MustEnrol
 	for _, rule := range rules {
@@ -57,14 +56,14 @@ func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Pol
 	return told, nil
 }
 
-// asks is what a login that is decided so asks for, as the dialogue of login does.
+// asks is what a login that is decided so asks for.
 func asks(d policy.Decision, acc account.Account, now time.Time) control.PolicyAsks {
-	switch {
-	case d.Kind == policy.Exempt, !acc.Enrolled() && (d.Kind == policy.Optional || d.Kind == policy.Required && !d.EnrolBy.IsZero()):
+	switch due := d.Due(acc.Enrolled(), acc.CanAnswer(now)); {
+	case due == policy.Nothing:
 		return control.AsksNothing
-	case d.Kind == policy.Optional, d.Kind == policy.Required && acc.CanAnswer(now):
+	case due == policy.Code:
 		return control.AsksCode
-	case d.Kind == policy.Required && d.EnrolHere:
+	case due == policy.Enrolment && d.EnrolHere:
 		return control.AsksToEnrol
 	}
 	return control.AsksTooMuch
