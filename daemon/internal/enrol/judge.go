@@ -11,12 +11,7 @@ import (
 
 // judge is what the codes of a user are judged by, as in a login from this host.
 func (s *Service) judge(user string) verify.Judge {
-	return verify.Judge{
-		Open:   func(d account.Device) ([]byte, error) { return s.key.Open(user, d.ID, d.Sealed) },
-		Hash:   func(purpose, text string) []byte { return s.key.Hash(user, purpose, text) },
-		Skew:   s.cfg.Skew,
-		Limits: s.cfg.Limits,
-	}
+	return verify.By(s.key, user, s.cfg.Skew, s.cfg.Limits)
 }
 
 // held tells of waits and locks. A wait is that of sources from where the user has not logged in.

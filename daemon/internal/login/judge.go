@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/verify"
 )
@@ -14,12 +13,7 @@ import (
 // judge is what this login's answers are judged by.
 func (d *Dialogue) judge() verify.Judge {
 	s := d.service
-	return verify.Judge{
-		Open:   func(dev account.Device) ([]byte, error) { return s.key.Open(d.user, dev.ID, dev.Sealed) },
-		Hash:   func(purpose, text string) []byte { return s.key.Hash(d.user, purpose, text) },
-		Skew:   s.cfg.Skew,
-		Limits: s.cfg.Limits,
-	}
+	return verify.By(s.key, d.user, s.cfg.Skew, s.cfg.Limits)
 }
 
 // login is this login for verify.

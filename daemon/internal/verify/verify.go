@@ -16,6 +16,7 @@ import (
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/recovery"
+	"github.com/totpd/totpd/daemon/internal/source"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
@@ -77,6 +78,22 @@ type Judge struct {
 	Hash   func(purpose, text string) []byte    // seal's, for this user
 	Skew   int                                  // steps before and after the due one whose codes are accepted
 	Limits throttle.Limits
+}
+
+// Key opens secrets and hashes what is only recognised, for one user each.
+type Key interface {
+	Open(user, device string, sealed []byte) ([]byte, error)
+	Hash(user, purpose, text string) []byte
+}
+
+// By returns what the answers of a user are judged by.
+func By(key Key, user string, skew int, limits throttle.Limits) Judge {
+	return Judge{
+		Open:   func(d account.Device) ([]byte, error) { return key.Open(user, d.ID, d.Sealed) },
+		Hash:   func(purpose, text string) []byte { return key.Hash(user, purpose, text) },
+		Skew:   skew,
+		Limits: limits,
+	}
 }
 
 // Login is the login that answers. The zero value is one from this host that can't repeat its answer.
@@ -159,12 +176,15 @@ func (j Judge) Held(acc account.Account, now time.Time) (stranger throttle.Verdi
 // codes is the throttle of one login.
 func (j Judge) codes(acc account.Account, login Login, now time.Time) throttle.Codes {
 	odds, usual := j.odds(acc, now)
-	return throttle.Codes{Limits: j.Limits, Source: source(login), Odds: odds, Usual: usual}
+	return throttle.Codes{Limits: j.Limits, Source: sourceOf(login), Odds: odds, Usual: usual}
 }
 
-func source(login Login) string {
+// here is this host.
+var here source.Source
+
+func sourceOf(login Login) string {
 	if login.Source == "" {
-		return "local"
+		return here.Key()
 	}
 	return login.Source
 }
