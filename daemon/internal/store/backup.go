@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // BackupPrefix begins the names of the values (see Meta) that are in a backup only.
@@ -116,5 +115,5 @@ func aside(path string) (string, error) {
 			return name, nil
 		}
 	}
-	return "", errors.New("there are too many files " + strings.TrimSuffix(path, "/") + ".before-restore.*: remove those that nobody needs")
+	return "", errors.New("there are too many files " + path + ".before-restore.*: remove those that nobody needs")
 }

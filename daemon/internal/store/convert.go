@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // conversions lead from a schema to the next one. Records that nobody changes stay as they are, byte for
@@ -73,15 +72,12 @@ func convertWithin(ctx context.Context, tx *sql.Conn, path string) error {
 func copyTo(path, to string) error {
 	unfinished := to + ".new"
 	defer removeDatabase(unfinished)
-	removeDatabase(unfinished)
-	f, err := newFile(unfinished)
-	if err != nil {
+	if err := begin(unfinished); err != nil {
 		return err
 	}
-	f.Close()
 	db := connect(path, "rw", "")
 	defer db.Close()
-	if _, err := db.Exec("VACUUM INTO '" + strings.ReplaceAll(unfinished, "'", "''") + "'"); err != nil {
+	if _, err := db.Exec("VACUUM INTO ?", unfinished); err != nil {
 		return fmt.Errorf("copy it to %s: %w", to, explain(err))
 	}
 	if err := syncFile(unfinished); err != nil {

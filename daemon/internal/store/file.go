@@ -147,6 +147,16 @@ func newFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 }
 
+// begin makes an empty file for a database, in place of what was left of an earlier one.
+func begin(path string) error {
+	removeDatabase(path)
+	f, err := newFile(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // create makes an empty database. It comes into being whole, under another name, so that a crash or
 // a full disk leaves no half of one, and never takes the place of another file.
 func create(path string) error {
@@ -155,12 +165,9 @@ func create(path string) error {
 	}
 	unfinished := path + ".new"
 	defer removeDatabase(unfinished)
-	removeDatabase(unfinished)
-	f, err := newFile(unfinished)
-	if err != nil {
+	if err := begin(unfinished); err != nil {
 		return err
 	}
-	f.Close()
 	if err := initialize(unfinished); err != nil {
 		return explain(err)
 	}
