@@ -14,6 +14,22 @@ import (
 	"github.com/totpd/totpd/packaging/testbus"
 )
 
+// newBus is a system bus of the test's own.
+func (w *world) newBus(t *testing.T) *testbus.Bus {
+	t.Helper()
+	b, err := testbus.New(w.dir, "../packaging/dbus/org.totpd.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	return b
+}
+
+// onBus has a daemon take the bus for the system's.
+func onBus(b *testbus.Bus) func(*exec.Cmd) {
+	return func(c *exec.Cmd) { c.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+b.Address()) }
+}
+
 // TestSystemBus needs root, who gives nobody a second factor. The daemon has no bus, then has one, then
 // one that hangs, then none again, and logins are the same all the time.
 func TestSystemBus(t *testing.T) {
@@ -21,13 +37,9 @@ func TestSystemBus(t *testing.T) {
 		t.Skip("needs root")
 	}
 	w := newWorld(t)
-	b, err := testbus.New(w.dir, "../packaging/dbus/org.totpd.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Stop)
+	b := w.newBus(t)
 	b.Stop()
-	r := w.start(t, func(c *exec.Cmd) { c.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+b.Address()) })
+	r := w.start(t, onBus(b))
 	r.logLine(t, "while there is no system bus")
 	w.give(t, "nobody")
 	refused := func(when string) {

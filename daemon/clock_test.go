@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -17,17 +16,13 @@ func TestClockNotSynchronised(t *testing.T) {
 		t.Skip("needs root")
 	}
 	w := newWorld(t)
-	b, err := testbus.New(w.dir, "../packaging/dbus/org.totpd.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Stop)
+	b := w.newBus(t)
 	service, err := testbus.NewTimedate(b, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(service.Close)
-	r := w.start(t, func(c *exec.Cmd) { c.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+b.Address()) })
+	r := w.start(t, onBus(b))
 	w.give(t, "nobody")
 	r.logLine(t, "clock: the host's clock is not synchronised: ")
 	if got := w.login(t, "nobody", "000000"); got == wire.Accepted {

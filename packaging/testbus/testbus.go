@@ -155,6 +155,31 @@ func DialAs(uid int, path string) (net.Conn, error) {
 	return d.Conn, d.error
 }
 
+// ListenAs has the user uid listen at a Unix socket, which takes root, and never accept. It returns the socket.
+// listen(2) notes who listens: see DialAs.
+func ListenAs(uid int, path string) (fd int, err error) {
+	if fd, err = syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0); err != nil {
+		return -1, err
+	}
+	if err = syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}); err == nil {
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0)); e != 0 {
+				done <- e
+				return
+			}
+			done <- syscall.Listen(fd, 1)
+		}()
+		err = <-done
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // Join connects to the bus as the user uid, as DialAs does.
 func (b *Bus) Join(uid int) (*dbus.Conn, error) {
 	conn, err := DialAs(uid, filepath.Join(b.dir, "bus"))

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/wire"
+	"github.com/totpd/totpd/packaging/testbus"
 )
 
 // combined is a world of a combined login: the daemon asks for codes of these lengths and accepts whatever
@@ -455,25 +455,9 @@ func TestCombinedManners(t *testing.T) {
 // strangerListens has somebody else than root listen where totpd-password does.
 func (c *combined) strangerListens(t *testing.T) {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	fd, err := testbus.ListenAs(65534, filepath.Join(c.dir, "password.sock"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: filepath.Join(c.dir, "password.sock")}); err != nil {
-		t.Fatal(err)
-	}
-	// listen(2) notes who listens. Only this thread becomes somebody else, and it ends with the goroutine.
-	listening := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); e != 0 {
-			listening <- e
-			return
-		}
-		listening <- syscall.Listen(fd, 1)
-	}()
-	if err := <-listening; err != nil {
-		t.Fatal(err)
-	}
 }

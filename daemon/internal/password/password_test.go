@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/password"
+	"github.com/totpd/totpd/packaging/testbus"
 )
 
 // built is where build puts totpd-password.
@@ -257,27 +257,11 @@ func TestStrangerListens(t *testing.T) {
 		t.Skip("needs root")
 	}
 	socket := filepath.Join(t.TempDir(), "password.sock")
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	fd, err := testbus.ListenAs(65534, socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer syscall.Close(fd)
-	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: socket}); err != nil {
-		t.Fatal(err)
-	}
-	// listen(2) notes who listens. Only this thread becomes somebody else, and it ends with the goroutine.
-	listening := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		if _, _, e := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); e != 0 {
-			listening <- e
-			return
-		}
-		listening <- syscall.Listen(fd, 1)
-	}()
-	if err := <-listening; err != nil {
-		t.Fatal(err)
-	}
 	_, err = password.New(socket, true).Check(t.Context(), "alice", []byte("x"))
 	if !errors.Is(err, password.ErrNotAsked) || !strings.Contains(err.Error(), "uid 65534") {
 		t.Errorf("asked a stranger: %v", err)
