@@ -202,6 +202,8 @@ var whys = map[string]string{
 	"no_choice":       "no way to enrol was chosen", "wrong_choice": "no way to enrol was chosen",
 	"not_proven": "enrolling takes a right password", "before_proof": "before it was known who asks",
 	"no_first_code": "no right first code", "enrolment_over": "the enrolment took too long",
+	"code_wrong": "not a code of that key", "code_expired": "a code whose time was over",
+	"code_clock": "a code of another time", "code_malformed": "no code was typed",
 	"before_choice": "before a way to enrol was chosen", "before_first_code": "before the first code of an enrolment",
 	"after_enrolment": "once enrolled", "before_code": "before a code, after a wrong password or none",
 	"after_code": "after the code",
