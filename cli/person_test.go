@@ -32,7 +32,7 @@ const patience = 30 * time.Second
 //	code [SECONDS]   the code that the phone shows, whose clock is so much ahead; it has scanned what
 //	                 this session showed, else one before
 //	recovery N [sloppily]  the Nth recovery code of those shown last, in this session or one before
-//	press ctrl-c     or ctrl-d, ctrl-z, tab
+//	press ctrl-c     or ctrl-d, ctrl-z, ctrl-u, tab
 //	end              the program gets a SIGTERM
 //	wait DURATION
 //	close            standard input, of a robot
@@ -192,7 +192,7 @@ func (s *session) act(do, what string) error {
 		}
 		return err
 	case "press":
-		key := map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-z": "\x1a", "tab": "\t"}[what]
+		key := map[string]string{"ctrl-c": "\x03", "ctrl-d": "\x04", "ctrl-z": "\x1a", "ctrl-u": "\x15", "tab": "\t"}[what]
 		if key == "" {
 			return fmt.Errorf("no such key")
 		}
