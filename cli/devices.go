@@ -51,6 +51,10 @@ func (c *command) devices(ctx context.Context, user string) error {
 	for _, d := range a.Devices {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", printable(fmt.Sprintf("%q", d.Name)), printable(shows(d)), day(d.Added), dash(day(d.LastUsed)))
 	}
+	if a.Broken != "" {
+		c.say("%s: no code of %s can be judged", printable(a.Broken), printable(a.User))
+		c.say("hint: %s", c.next(a, user))
+	}
 	return failed("devices", user, table.Flush())
 }
 

@@ -77,7 +77,7 @@ func (c *command) disableUser(ctx context.Context, user string, yes bool) error 
 		switch {
 		case err == nil:
 			account = told
-		case codeOf(err) == control.ErrUnavailable && user != "":
+		case (codeOf(err) == control.ErrUnavailable || codeOf(err) == control.ErrBroken) && user != "":
 			c.say("What %s has can't be read: %s.", printable(user), printable(err.Error())) // root's help goes on
 		default:
 			return failed("disable", user, err)

@@ -131,12 +131,12 @@ func (f *failure) remedy(e *control.Error) string {
 		return "getent passwd " + quote(f.user)
 	case control.ErrUnavailable:
 		switch {
-		case f.offline && f.verb == "unlock":
-			return "what totpd says above; totpctl --offline reset" + f.argument() + " takes everything away that can't be read"
 		case f.offline:
 			return "what totpd says above"
 		}
 		return "as root: journalctl -u totpd tells why"
+	case control.ErrBroken:
+		return "as root: " + totpctl + " users tells why; " + totpctl + " reset " + f.name() + " takes away what is broken, and the next login enrols"
 	case control.ErrNoPending:
 		return "begin again: totpctl enrol"
 	case control.ErrWrongPassword:

@@ -45,6 +45,7 @@ var remedies = []struct {
 	{control.ErrNoBypass, "bypass", "alice", "totpctl bypass alice --list shows those that are good now"},
 	{control.ErrNoComputer, "forget", "", "totpctl remembered lists them"},
 	{control.ErrNoComputer, "forget", "alice", "totpctl remembered alice lists them"},
+	{control.ErrBroken, "show", "alice", "as root: totpctl users tells why; totpctl reset alice takes away what is broken, and the next login enrols"},
 	{control.ErrNoPending, "enrol", "", "begin again: totpctl enrol"},
 	{control.ErrWrongPassword, "enrol", "", "it is the password of your login: totpctl enrol"},
 	{control.ErrWrongCode, "disable", "", "type the next code that the app shows, or a recovery code: totpctl disable; without either, ask root: totpctl reset alice"},

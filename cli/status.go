@@ -26,7 +26,8 @@ whom polkit allows org.totpd.manage.status.
 --json prints one object: user, enrolled, devices (each with name, digits,
 period (seconds), algorithm, added, last_used and, of an event-based one, kind),
 recovery_left, failures, locked and, where there are such, locked_elsewhere,
-wait_until, pending_until, must_enrol, remembered, and bypass (each with id, by,
+wait_until, pending_until, must_enrol, remembered, broken (why no code of the
+account can be judged), and bypass (each with id, by,
 made, expires and uses).`,
 		Example:           "  totpctl status --json",
 		Args:              atMostUser,
@@ -69,6 +70,9 @@ func (c *command) account(table io.Writer, a control.Account) {
 	if a.MustEnrol {
 		row("reset", "the next login enrols")
 	}
+	if a.Broken != "" {
+		fmt.Fprintf(table, "broken:\t%s\n", colour.bad(printable(a.Broken)))
+	}
 	for _, d := range a.Devices {
 		row("device", "%s (%s)", d.Name, shows(d))
 		row("added", "%s", date(d.Added))
@@ -108,6 +112,8 @@ const lockedElsewhere = "codes are looked at only from where you have logged in 
 // next says what the state asks for. The user is as named on the command line.
 func (c *command) next(a control.Account, user string) string {
 	switch {
+	case a.Broken != "":
+		return "as root: " + c.self() + " reset " + quote(a.User) + " takes away what is broken, and the next login enrols"
 	case a.Locked, a.LockedElsewhere:
 		return "somebody may have the password: change it first; then, as root: " + c.self() + " unlock " + quote(a.User)
 	case !a.Enrolled && user == "":

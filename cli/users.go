@@ -26,6 +26,10 @@ order of user name. PATTERN is for names, such as 'a*'. Of several options, all
 have to fit; those of whom totpd knows nothing are never listed. totpctl doctor
 names those of this host who must enrol and have not.
 
+An account whose record is broken is listed with the reason. What isn't known of
+it fits no option but --broken; the last line names all of them, and the exit
+status is 1.
+
 For root, and whom polkit allows org.totpd.manage.users. --json prints an array
 of what status --json prints.`,
 		Example:           "  totpctl users --unused-since 90d",
@@ -36,13 +40,22 @@ of what status --json prints.`,
 			if err != nil {
 				return err
 			}
-			return failed("users", "", c.asAdmin(cmd.Context(), toLook, func(ctx context.Context, client *control.Client) error {
-				users := only(client.Users(ctx), fits)
+			var broken []string
+			err = c.asAdmin(cmd.Context(), toLook, func(ctx context.Context, client *control.Client) error {
+				broken = nil
+				users := only(noting(client.Users(ctx), userOf(args), &broken), fits)
 				if c.json {
 					return c.usersJSON(users)
 				}
 				return c.users(users)
-			}))
+			})
+			if err != nil || len(broken) == 0 {
+				return failed("users", "", err)
+			}
+			return &failure{
+				verb: "users", err: fmt.Errorf("broken record of %s", strings.Join(broken, ", ")),
+				hint: c.self() + " reset " + quote(broken[0]) + " takes away what is broken, and the next login enrols; or restore the accounts, or their key, from a backup",
+			}
 		},
 	}
 	o.flags(cmd)
@@ -96,6 +109,8 @@ func state(a control.Account, now time.Time, colour colours) string {
 		return fmt.Sprintf("%s, %d bypass until %s", state(a, now, colour), n, last.Expires.Local().Format("2006-01-02 15:04"))
 	}
 	switch {
+	case a.Broken != "":
+		return colour.bad(printable(a.Broken))
 	case a.Locked:
 		return colour.bad("locked")
 	case a.LockedElsewhere:

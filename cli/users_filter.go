@@ -12,8 +12,8 @@ import (
 
 // usersOptions say whom to list.
 type usersOptions struct {
-	enrolled, notEnrolled, locked, bypass, mustEnrol, fewRecoveryCodes bool
-	unusedSince                                                        string
+	enrolled, notEnrolled, locked, bypass, mustEnrol, fewRecoveryCodes, broken bool
+	unusedSince                                                                string
 }
 
 func (o *usersOptions) flags(cmd *cobra.Command) {
@@ -25,6 +25,7 @@ func (o *usersOptions) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.fewRecoveryCodes, "few-recovery-codes", false, "who has less than three recovery codes left")
 	f.BoolVar(&o.bypass, "bypass", false, "who has a bypass code")
 	f.BoolVar(&o.mustEnrol, "must-enrol", false, "who was reset, and has not enrolled since")
+	f.BoolVar(&o.broken, "broken", false, "whose record is broken")
 	cmd.RegisterFlagCompletionFunc("unused-since", cobra.NoFileCompletions)
 }
 
@@ -44,15 +45,17 @@ func (o usersOptions) filter(pattern string, now time.Time) (func(control.Accoun
 		return nil, &misuse{"nobody has a second factor and has none", "leave --enrolled or --not-enrolled out"}
 	}
 	return func(a control.Account) bool {
+		sound := a.Broken == "" // of others the rest isn't known
 		for _, c := range []struct{ asked, fits bool }{
 			{pattern != "", matches(pattern, a.User)},
-			{o.enrolled, a.Enrolled},
-			{o.notEnrolled, !a.Enrolled},
-			{o.locked, a.Locked || a.LockedElsewhere},
-			{o.unusedSince != "", a.Enrolled && latest(a).Before(unused)},
-			{o.fewRecoveryCodes, a.Enrolled && a.RecoveryLeft < fewCodes},
-			{o.bypass, len(a.Bypass) > 0},
-			{o.mustEnrol, a.MustEnrol},
+			{o.broken, !sound},
+			{o.enrolled, sound && a.Enrolled},
+			{o.notEnrolled, sound && !a.Enrolled},
+			{o.locked, sound && (a.Locked || a.LockedElsewhere)},
+			{o.unusedSince != "", sound && a.Enrolled && latest(a).Before(unused)},
+			{o.fewRecoveryCodes, sound && a.Enrolled && a.RecoveryLeft < fewCodes},
+			{o.bypass, sound && len(a.Bypass) > 0},
+			{o.mustEnrol, sound && a.MustEnrol},
 		} {
 			if c.asked && !c.fits {
 				return false
@@ -89,6 +92,20 @@ func latest(a control.Account) time.Time {
 		}
 	}
 	return latest
+}
+
+// noting collects the names of those, fitting the pattern, whose records are broken.
+func noting(users iter.Seq2[control.Account, error], pattern string, broken *[]string) iter.Seq2[control.Account, error] {
+	return func(yield func(control.Account, error) bool) {
+		for a, err := range users {
+			if err == nil && a.Broken != "" && (pattern == "" || matches(pattern, a.User)) {
+				*broken = append(*broken, a.User)
+			}
+			if !yield(a, err) {
+				return
+			}
+		}
+	}
 }
 
 // only yields those accounts that fit, and an error.

@@ -26,6 +26,9 @@ type Account struct {
 	Bypass          []Bypass `json:"bypass,omitempty"`     // bypass codes that are good now
 	Remembered      int      `json:"remembered,omitempty"` // computers from which no code is asked
 	MustEnrol       bool     `json:"must_enrol,omitempty"` // was reset: the next login enrols
+	// Broken says why the record can't be used: no code of the user is judged. Where nothing of it could be
+	// read, the other fields are empty.
+	Broken string `json:"broken,omitempty"`
 }
 
 // Device is what may be told of a device.

@@ -18,6 +18,7 @@ const (
 	ErrWait            ErrorCode = "wait"             // 429: RetryAfter seconds
 	ErrLocked          ErrorCode = "locked"           // 429: root must help
 	ErrUnavailable     ErrorCode = "unavailable"      // 503: store or password check don't work; the journal says why
+	ErrBroken          ErrorCode = "broken"           // 503: the account's record can't be used; users tells why, and reset makes a new one
 	ErrNotOffline      ErrorCode = "not_offline"      // 501: no daemon answers, and this needs one
 	ErrNameTaken       ErrorCode = "name_taken"       // 409: another device has that name, or that key
 	ErrNoDevice        ErrorCode = "no_device"        // 404: none has that name

@@ -248,6 +248,7 @@ var faults = []fault{
 		h.write("proc/4711/attr/current", "unconfined\n")
 	}, want: "apparmor-unconfined", remedy: "systemctl restart totpd"},
 
+	{name: "a broken record", plant: func(h *host) { h.breakRecord() }, want: "people-broken", remedy: "totpctl reset " + somebody, root: true},
 	{name: "locked", plant: func(h *host) { h.account(100) }, want: "people-locked", remedy: "totpctl unlock games", root: true},
 	{name: "waiting", plant: func(h *host) { h.account(20) }, want: "people-waiting", root: true},
 	{name: "gone", plant: func(h *host) {
@@ -334,6 +335,19 @@ func (h *host) account(failures int) {
 	defer db.Close()
 	codes := fmt.Sprintf(`{"failures":%d,"last":%q}`, failures, h.Now.UTC().Format(time.RFC3339Nano))
 	if _, err := db.Exec("UPDATE account SET record = json_set(record, '$.codes', json(?)) WHERE user = ?", codes, somebody); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// breakRecord has a record that can't be read.
+func (h *host) breakRecord() {
+	h.account(0)
+	db, err := sql.Open("sqlite3", h.path("var/lib/totpd/totpd.db"))
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("UPDATE account SET record = 'x'"); err != nil {
 		h.Fatal(err)
 	}
 }

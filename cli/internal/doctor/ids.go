@@ -111,6 +111,7 @@ var Kinds = []Kind{
 
 	{"people-shut-out", Error, "nobody can log in by the services that ask for a code"},
 	{"people-no-ssh", Error, "who has a second factor can't log in over ssh"},
+	{"people-broken", Error, "an account's record is broken, and its user can't log in"},
 	{"people-locked", Warning, "somebody is locked after too many wrong codes"},
 	{"people-refused", Warning, "a code is required of somebody who has no device and can't enrol in the login"},
 	{"people-required", Note, "somebody must enrol at the next login"},

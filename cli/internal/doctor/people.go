@@ -28,6 +28,10 @@ func (x *exam) lookPeople() {
 	x.report.Facts.People = p
 	var enrolled []string
 	for _, a := range x.accounts {
+		if a.Broken != "" {
+			x.found("people-broken", "", "totpctl reset "+shell(a.User)+" --yes  # then "+shell(a.User)+" enrols again; or restore the accounts, or their key, from a backup",
+				"%s can't log in: %s", a.User, a.Broken)
+		}
 		if a.Enrolled {
 			enrolled = append(enrolled, a.User)
 		}

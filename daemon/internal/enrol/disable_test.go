@@ -56,7 +56,7 @@ func TestDisableWithCode(t *testing.T) {
 	w.pass(5 * time.Second)
 	w.refused(w.DisableWithCode(ctx, "alice", "12 34"), control.ErrWrongCode, "malformed")
 	w.key.lost = true
-	w.refused(w.DisableWithCode(ctx, "alice", w.code(e, 0)), control.ErrUnavailable, "broken_secret")
+	w.refused(w.DisableWithCode(ctx, "alice", w.code(e, 0)), control.ErrBroken, "broken_secret")
 	w.key.lost = false
 	if acc := w.account(); acc.Codes.Failures != 3 {
 		t.Errorf("%+v", acc)

@@ -39,8 +39,8 @@ var errUnchanged = errors.New("nothing to write")
 
 func brokenSecret(err error) *refusal {
 	return &refusal{
-		code: control.ErrUnavailable, reason: "broken_secret",
-		message: "the stored secret can't be opened", detail: fmt.Sprint(err),
+		code: control.ErrBroken, reason: "broken_secret",
+		message: "the record is broken: the stored secret can't be opened", detail: fmt.Sprint(err),
 	}
 }
 
@@ -85,14 +85,20 @@ func (r *report) retry(reason string) {
 // is a failure of the store: its text goes to the journal alone.
 func (r *report) refuse(err error) *control.Error {
 	var why *refusal
-	if !errors.As(err, &why) {
+	broken := new(account.Broken)
+	switch {
+	case errors.As(err, &why):
+	case errors.As(err, &broken):
+		why = &refusal{code: control.ErrBroken, reason: "broken_record", message: "the record is broken", detail: err.Error()}
+	default:
 		why = &refusal{
 			code: control.ErrUnavailable, reason: "store",
 			message: "the account can't be read or written", detail: err.Error(),
 		}
 	}
 	r.event.Result, r.event.Reason, r.event.Detail = audit.Refused, why.reason, why.detail
-	if why.code == control.ErrUnavailable {
+	failed := why.code == control.ErrUnavailable || why.code == control.ErrBroken
+	if failed {
 		r.event.Result = audit.Unavailable
 	}
 	told := &control.Error{
@@ -101,7 +107,7 @@ func (r *report) refuse(err error) *control.Error {
 		RetryAfter: why.retryAfter,
 		Reference:  r.event.Reference,
 	}
-	if r.silent && why.code != control.ErrUnavailable {
+	if r.silent && !failed {
 		told.Reference = ""
 		return told
 	}

@@ -51,6 +51,14 @@ func (s *Service) Describe(acc account.Account) control.Account {
 	for _, b := range live(acc, now) {
 		tells.Bypass = append(tells.Bypass, told(b))
 	}
+	for _, d := range acc.Devices {
+		if s.key == nil { // offline
+			break
+		}
+		if _, err := s.key.Open(acc.User, d.ID, d.Sealed); err != nil {
+			tells.Broken = (&account.Broken{Why: account.SealedOtherwise}).Error()
+		}
+	}
 	tells.Remembered = len(remembered(acc, now))
 	if acc.Pending != nil && now.Before(acc.Pending.Expires) {
 		tells.PendingUntil = acc.Pending.Expires

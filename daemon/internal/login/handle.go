@@ -17,6 +17,9 @@ import (
 func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	s := d.service
 	acc, _, err := s.store.Get(ctx, d.user)
+	if broken := new(account.Broken); errors.As(err, &broken) {
+		return d.unavailable("broken_record", err)
+	}
 	if err != nil {
 		return d.unavailable("store", err)
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/store"
@@ -18,15 +20,19 @@ func (c *call) status(ctx context.Context, _ control.StatusRequest) (control.Acc
 func (c *call) users(ctx context.Context, r control.UsersRequest) (control.Users, error) {
 	list, err := c.control.Accounts.List(ctx, r.After, pageSize+1)
 	var broken *store.Broken
-	switch {
-	case errors.As(err, &broken): // they must not hide the others
-		c.control.Log.Print(err)
-	case err != nil:
+	if err != nil && !errors.As(err, &broken) {
 		return control.Users{}, c.unavailable("store", err)
 	}
-	page := control.Users{Users: []control.Account{}, More: len(list) > pageSize}
-	for _, a := range list[:min(len(list), pageSize)] {
-		page.Users = append(page.Users, c.enrolment().Describe(a))
+	all := []control.Account{}
+	for _, a := range list {
+		all = append(all, c.enrolment().Describe(a))
 	}
-	return page, nil
+	if broken != nil { // they must not hide the others, nor be hidden
+		c.control.Log.Print(err)
+		for _, user := range broken.Users {
+			all = append(all, control.Account{User: user, Devices: []control.Device{}, Broken: broken.Why[user].Error()})
+		}
+		slices.SortFunc(all, func(a, b control.Account) int { return strings.Compare(a.User, b.User) })
+	}
+	return control.Users{Users: all[:min(len(all), pageSize)], More: len(all) > pageSize}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 )
 
@@ -58,6 +59,15 @@ func (c *call) notAllowed(message string) error {
 func (c *call) unavailable(reason string, err error) error {
 	return c.record(audit.Unavailable, reason, err.Error(),
 		&control.Error{Code: control.ErrUnavailable, Message: "can't be decided now"})
+}
+
+// unreadable is for an account that can't be read: because of its own record, or of the store.
+func (c *call) unreadable(err error) error {
+	if broken := new(account.Broken); errors.As(err, &broken) {
+		return c.record(audit.Unavailable, "broken_record", err.Error(),
+			&control.Error{Code: control.ErrBroken, Message: "the record is broken"})
+	}
+	return c.unavailable("store", err)
 }
 
 func (c *call) record(result audit.Result, reason, detail string, e *control.Error) error {

@@ -211,6 +211,7 @@ var statuses = map[control.ErrorCode]int{
 	control.ErrWait:            http.StatusTooManyRequests,
 	control.ErrLocked:          http.StatusTooManyRequests,
 	control.ErrUnavailable:     http.StatusServiceUnavailable,
+	control.ErrBroken:          http.StatusServiceUnavailable,
 	control.ErrNotOffline:      http.StatusNotImplemented,
 	control.ErrNoComputer:      http.StatusConflict,
 	control.ErrNameTaken:       http.StatusConflict,

@@ -28,7 +28,7 @@ func (c *call) policy(ctx context.Context, r control.PolicyRequest) (control.Pol
 	}
 	acc, _, err := c.control.Accounts.Get(ctx, c.user)
 	if err != nil {
-		return control.Policy{}, c.unavailable("store", err)
+		return control.Policy{}, c.unreadable(err)
 	}
 	rules := c.control.Rules()
 	q, err = rules.WithGroups(q, func(among []string) ([]string, error) { return c.control.Names.GroupsOf(ctx, c.user, among) })

@@ -50,7 +50,7 @@ func (c *call) prove(ctx context.Context, secret control.Secret) error {
 		return c.refuseDetail(control.ErrWrongPassword, "wrong password", answer.Reason)
 	}
 	if err := c.setAttempts(ctx, counted, account.Attempts{}); err != nil {
-		return c.unavailable("store", err)
+		return c.unreadable(err)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (c *call) countFailure(ctx context.Context) (before, counted account.Attemp
 	case err == nil:
 		return before, counted, nil
 	case !errors.Is(err, errThrottled):
-		return before, counted, c.unavailable("store", err)
+		return before, counted, c.unreadable(err)
 	case verdict.Kind == throttle.Wait:
 		wait := c.refuse(control.ErrWait, "too many wrong passwords; wait").(*control.Error)
 		wait.RetryAfter = throttle.Seconds(verdict.Until.Sub(now))

@@ -19,17 +19,17 @@ func decode(user string, record []byte) (account.Account, error) {
 	d.DisallowUnknownFields()
 	var a account.Account
 	if err := d.Decode(&a); err != nil {
-		return account.Account{}, fmt.Errorf("broken record: %w", unquoted(err))
+		return account.Account{}, &account.Broken{Why: unquoted(err)}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return account.Account{}, errors.New("broken record: more than one JSON value")
+		return account.Account{}, &account.Broken{Why: "more than one JSON value"}
 	}
 	if a.User != inJSON(user) {
-		return account.Account{}, errors.New("broken record: it is another user's")
+		return account.Account{}, &account.Broken{Why: "it is another user's"}
 	}
 	a.User = user
 	if err := a.Valid(); err != nil {
-		return account.Account{}, fmt.Errorf("broken record: %w", err)
+		return account.Account{}, &account.Broken{Why: err.Error()}
 	}
 	return a, nil
 }
@@ -50,21 +50,21 @@ func inJSON(user string) string {
 	return b.String()
 }
 
-// unquoted is the error without what it quotes of the record, which may be a sealed secret.
-func unquoted(err error) error {
+// unquoted is the error's text without what it quotes of the record, which may be a sealed secret.
+func unquoted(err error) string {
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return fmt.Errorf("not JSON at byte %d", syntax.Offset)
+		return fmt.Sprintf("not JSON at byte %d", syntax.Offset)
 	case errors.As(err, &mismatch):
-		return fmt.Errorf("wrong type of %q at byte %d", mismatch.Field, mismatch.Offset)
+		return fmt.Sprintf("wrong type of %q at byte %d", mismatch.Field, mismatch.Offset)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the JSON ends early")
+		return "the JSON ends early"
 	case strings.HasPrefix(err.Error(), "json: unknown field"):
-		return errors.New("a field that this version of totpd doesn't know")
+		return "a field that this version of totpd doesn't know"
 	}
-	return errors.New("not the JSON of an account")
+	return "not the JSON of an account"
 }
 
 // shown is a name as it may stand in a log: as it is, or quoted where it could be mistaken for

@@ -184,9 +184,9 @@ func (s *Store) Get(ctx context.Context, user string) (account.Account, bool, er
 	return a, found, nil
 }
 
-// List returns up to limit accounts in order of user name (byte by byte), from the first one after
-// the user named after. Records that can't be read are left out, do not count, and are named by an
-// error of type *Broken that comes together with the accounts.
+// List returns the accounts of up to limit users in order of user name (byte by byte), from the first one
+// after the user named after. Users whose records can't be read count, and are named by an error of type
+// *Broken that comes together with the accounts.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]account.Account, error) {
 	accounts, broken, err := s.list(ctx, after, limit)
 	if err != nil {
@@ -206,7 +206,7 @@ func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Ac
 	defer rows.Close()
 	var accounts []account.Account
 	var broken *Broken
-	for len(accounts) < limit && rows.Next() {
+	for n := 0; n < limit && rows.Next(); n++ {
 		var user string
 		var record []byte
 		if err := rows.Scan(&user, &record); err != nil {
@@ -215,9 +215,10 @@ func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Ac
 		a, err := decode(user, record)
 		if err != nil {
 			if broken == nil {
-				broken = &Broken{}
+				broken = &Broken{Why: map[string]error{}}
 			}
 			broken.Users = append(broken.Users, user)
+			broken.Why[user] = err
 			continue
 		}
 		accounts = append(accounts, a)
@@ -225,8 +226,11 @@ func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Ac
 	return accounts, broken, rows.Err()
 }
 
-// Broken names the users whose records List could not read.
-type Broken struct{ Users []string }
+// Broken names the users whose records List could not read, in order of user name.
+type Broken struct {
+	Users []string
+	Why   map[string]error // by user
+}
 
 func (b *Broken) Error() string {
 	names := make([]string, len(b.Users))

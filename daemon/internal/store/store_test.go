@@ -207,7 +207,7 @@ func TestBrokenRecordFailsOnlyItsUser(t *testing.T) {
 			if err := s.read.QueryRow("SELECT record FROM account WHERE user = 'alice'").Scan(&left); err != nil || left != record {
 				t.Error("the broken record was changed", err)
 			}
-			accounts, err := s.List(t.Context(), "", 1)
+			accounts, err := s.List(t.Context(), "", 2)
 			var broken *Broken
 			if !errors.As(err, &broken) || !reflect.DeepEqual(broken.Users, []string{"alice"}) || len(accounts) != 1 || accounts[0].User != "zoe" {
 				t.Error(accounts, err)
