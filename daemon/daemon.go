@@ -141,7 +141,7 @@ func (d *daemon) wire(cfg config.Config) *parts {
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
-			ClockDoubt: doubt, Rules: cfg.Rules,
+			ClockDoubt: doubt, Rules: cfg.Rules, Speakers: cfg.SpeaksIn(),
 		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf, enrolment),
 		enrol:   enrolment,
 		limits:  limits,
@@ -184,7 +184,7 @@ func (d *daemon) ready() {
 	d.log.Printf("ready: logins at %s, totpctl at %s", d.sockets.login.Addr(), d.sockets.control.Addr())
 	d.notify("READY=1\nSTATUS=Answering logins")
 	go d.watchdog()
-	go d.tellStrangers(d.cfg.Rules)
+	go d.tellStrangers(d.cfg)
 }
 
 // reload reads the configuration again. A broken one changes nothing.
@@ -203,7 +203,7 @@ func (d *daemon) reload() {
 	d.cfg = cfg
 	d.parts.Store(d.wire(cfg))
 	d.log.Print("reload: done")
-	go d.tellStrangers(cfg.Rules)
+	go d.tellStrangers(cfg)
 }
 
 // changedForGood names the settings that only a restart changes.

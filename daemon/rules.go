@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/config"
@@ -17,13 +20,32 @@ import (
 // strangersTime is how long is looked for names that nobody has.
 const strangersTime = 10 * time.Second
 
-// strangers returns a line for each user and group of the rules that this host doesn't know, or knows by
-// another spelling: it matches nobody. It ends where the name service gives no answer.
-func strangers(ctx context.Context, rules policy.Rules, names *server.Names) []string {
+// strangers returns a line for each user and group of the rules, and each user of a speaker, that this host
+// doesn't know or knows by another spelling: it matches nobody. It ends where the name service gives no answer.
+func strangers(ctx context.Context, cfg config.Config, names *server.Names) []string {
 	ctx, cancel := context.WithTimeout(ctx, strangersTime)
 	defer cancel()
 	var lines []string
-	for i, r := range rules {
+	for i, s := range cfg.Speakers {
+		tell := func(format string, args ...any) {
+			lines = append(lines, fmt.Sprintf("totpd.toml line %d, speaker %d: ", s.Line, i+1)+fmt.Sprintf(format, args...))
+		}
+		switch name, err := names.Canonical(ctx, s.User); {
+		case errors.Is(err, login.ErrUnknownUser):
+			tell("there is no user %q on this host", s.User)
+		case err != nil:
+			tell("user %q can't be looked up: %v", s.User, err)
+			return lines
+		case name != s.User:
+			tell("user %q is never met, since the host writes %q", s.User, name)
+		}
+		for _, service := range s.Services {
+			if !isService(service) {
+				tell("there is no service %q: no such file in %s", service, strings.Join(pamDirs, ", "))
+			}
+		}
+	}
+	for i, r := range cfg.Rules {
 		tell := func(format string, args ...any) {
 			lines = append(lines, fmt.Sprintf("totpd.toml line %d, rule %d: ", r.Line, i+1)+fmt.Sprintf(format, args...))
 		}
@@ -51,9 +73,26 @@ func strangers(ctx context.Context, rules policy.Rules, names *server.Names) []s
 	return lines
 }
 
+// pamDirs are where libpam looks for the file of a service.
+var pamDirs = []string{"/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d"}
+
+// isService tells whether PAM has a file for a service. Where none of the directories can be seen, nothing is said
+// against it.
+func isService(name string) bool {
+	seen := false
+	for _, dir := range pamDirs {
+		_, err := os.Stat(dir)
+		seen = seen || err == nil
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return !seen
+}
+
 // tellStrangers tells them in the journal.
-func (d *daemon) tellStrangers(rules policy.Rules) {
-	for _, line := range strangers(context.Background(), rules, d.names) {
+func (d *daemon) tellStrangers(cfg config.Config) {
+	for _, line := range strangers(context.Background(), cfg, d.names) {
 		d.log.Print(line)
 	}
 }
@@ -61,7 +100,7 @@ func (d *daemon) tellStrangers(rules policy.Rules) {
 // check explains the settings, or where a table is named, tests the rules against it.
 func check(cfg config.Config, table string, out io.Writer, l *log.Logger) error {
 	names := server.NewNames()
-	for _, line := range strangers(context.Background(), cfg.Rules, names) {
+	for _, line := range strangers(context.Background(), cfg, names) {
 		l.Print(line)
 	}
 	if table == "" {

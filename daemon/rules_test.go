@@ -56,6 +56,9 @@ func TestRulesOfTheHost(t *testing.T) {
 	if got := w.login(t, "root", ""); got != wire.Refused {
 		t.Errorf("root, of whom a code is required: %v", got)
 	}
+	speakers := "[[speaker]]\nuser = \"nobody-at-all\"\nservices = [\"no-such-service\"]\n"
+	reload(speakers, `speaker 1: there is no user "nobody-at-all" on this host`)
+	r.logLine(t, `speaker 1: there is no service "no-such-service": no such file in /etc/pam.d`)
 }
 
 func TestExpectGoesWithCheck(t *testing.T) {

@@ -37,6 +37,7 @@ type Config struct {
 	Throttle Throttle
 	Remember Remember
 	Rules    policy.Rules
+	Speakers []Speaker
 	Log      Log
 
 	file  string         // "" without one
@@ -210,6 +211,7 @@ func (c Config) Explain(w io.Writer) error {
 		fmt.Fprintf(&b, "%-42s # %s; %s\n", s.key+" = "+shown(s.at(&c)), origin, s.about)
 	}
 	c.explainRules(&b)
+	c.explainSpeakers(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

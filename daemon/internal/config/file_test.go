@@ -34,9 +34,12 @@ func TestPackagedFile(t *testing.T) {
 			t.Errorf("%s is not in it", s.name())
 		}
 	}
-	// The rules that it shows, without their remarks.
-	_, rules, _ := strings.Cut(string(content), "#\n")
-	if c, err := parse("totpd.toml", strings.ReplaceAll("\n"+rules, "\n#", "\n")); err != nil || len(c.Rules) != 2 {
-		t.Errorf("its rules: %+v, %v", c.Rules, err)
+	// The rules and the speaker that it shows, without their remarks.
+	_, shown, _ := strings.Cut(string(content), "#\n")
+	rules, speakers, _ := strings.Cut(shown, "\n\n")
+	_, speakers, _ = strings.Cut(speakers, "#\n")
+	c, err = parse("totpd.toml", strings.ReplaceAll("\n"+rules+"\n"+speakers, "\n#", "\n"))
+	if err != nil || len(c.Rules) != 2 || len(c.Speakers) != 1 {
+		t.Errorf("its tables: %+v, %v", c, err)
 	}
 }

@@ -30,18 +30,21 @@ func salvage(name, content string) (Config, error) {
 	r.config.file = name
 	r.config.lines = map[string]int{}
 	for section, p := range top {
-		if section != ruleSection {
+		if section != ruleSection && section != speakerSection {
 			r.section(section, p)
 		}
 	}
 	if p, ok := top[ruleSection]; ok { // after the limits that are set elsewhere
 		r.rules(content, p)
 	}
+	if p, ok := top[speakerSection]; ok {
+		r.speakers(content, p)
+	}
 	if len(r.problems) == 0 { // else a clash may be with what was meant
 		r.clashes()
 	}
 	if len(r.problems) > 0 {
-		r.config.Rules = undecided()
+		r.config.Rules, r.config.Speakers = undecided(), nil
 		return r.config, r.errors()
 	}
 	return r.config, nil
@@ -174,7 +177,7 @@ func sections() []string {
 			names = append(names, s.section)
 		}
 	}
-	return append(names, ruleSection)
+	return append(names, ruleSection, speakerSection)
 }
 
 func keysOf(section string) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/policy"
@@ -16,6 +17,7 @@ type Dialogue struct {
 	caller    Caller
 	open      wire.Open
 	user      string          // canonical, once it is known
+	speaker   bool            // a program that isn't root speaks for somebody else, as it may
 	rule      policy.Decision // what the rules ask, once the Open was judged
 	state     state
 	count     [states][messages]int // how many of each message came in each state
@@ -173,7 +175,7 @@ func (d *Dialogue) row(m message) (row, bool) {
 }
 
 // identify finds out whose login it is, once, and whether the caller may speak for that user: root for
-// anyone, others for themselves.
+// anyone, others for themselves, and a speaker for anyone in its services.
 func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 	if d.user == "" {
 		user, err := d.service.canonical(ctx, d.open.User)
@@ -185,8 +187,16 @@ func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 		}
 		d.user = user
 	}
-	if !d.caller.Root && (d.caller.User == "" || d.caller.User != d.user) {
-		return d.refused("not_own_login"), false
+	switch {
+	case d.caller.Root, d.caller.User != "" && d.caller.User == d.user:
+	case d.service.cfg.Speakers.may(d.caller.User, d.open.Service):
+		d.speaker = true
+	default:
+		dec := d.refused("not_own_login")
+		if d.caller.User != "" {
+			dec.detail = fmt.Sprintf("%s isn't root, and no [[speaker]] lets it speak for others in this service", d.caller.User)
+		}
+		return dec, false
 	}
 	return decision{}, true
 }
@@ -268,8 +278,12 @@ func (d *Dialogue) origin() audit.Event {
 	if user == "" {
 		user = d.open.User
 	}
+	from := d.open.RHost
+	if d.speaker {
+		from = strings.TrimPrefix(from+", says "+d.caller.User, ", ")
+	}
 	return audit.Event{
-		User: user, Service: d.open.Service, Source: d.open.RHost, TTY: d.open.TTY,
+		User: user, Service: d.open.Service, Source: from, TTY: d.open.TTY,
 		Caller: audit.UID(d.caller.UID), Reference: d.reference,
 	}
 }

@@ -12,6 +12,9 @@ import (
 
 // source is where the login comes from. What others than root say of that counts for nothing.
 func (d *Dialogue) source() source.Source {
+	if d.speaker {
+		return source.Through(d.caller.User)
+	}
 	if !d.caller.Root {
 		return source.Of(d.user, "", "")
 	}

@@ -11,6 +11,7 @@ package login
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
@@ -63,6 +64,15 @@ type Config struct {
 	// ClockDoubt returns what is known against the host's clock, at once; nil: nobody knows anything.
 	ClockDoubt func() string
 	Rules      policy.Rules
+	Speakers   Speakers
+}
+
+// Speakers are the services in which users other than root may speak for everybody: by the canonical name of the
+// user that such a program runs as.
+type Speakers map[string][]string
+
+func (s Speakers) may(user, service string) bool {
+	return user != "" && slices.Contains(s[user], service)
 }
 
 // Caller is the peer of the connection, as the kernel and NSS know it.

@@ -3,7 +3,7 @@
 // what is decided about a code, an enrolment or a password is decided elsewhere.
 //
 // Always true: who calls is what the kernel says (SO_PEERCRED), never what the caller says; root
-// speaks for anyone, others only for themselves; whatever is not foreseen denies.
+// speaks for anyone, a [[speaker]] in its services, others only for themselves; whatever is not foreseen denies.
 package server
 
 import (

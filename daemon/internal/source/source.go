@@ -32,6 +32,16 @@ func Of(user, rhost, ruser string) Source {
 	return Source{Name: strings.ToLower(rhost[:min(len(rhost), nameMax)])}
 }
 
+// speaks begins the name of a source that a speaker tells of; no host's has a blank.
+const speaks = "speaker "
+
+// Through returns the source of a login that a program of this user tells of, which isn't root: whatever it says of
+// a remote host, nothing is known of where the login comes from.
+func Through(user string) Source { return Source{Name: speaks + user} }
+
+// Vague says whether the key is that of a source of which nothing is known: no place to be known by.
+func Vague(key string) bool { return strings.HasPrefix(key, "host "+speaks) }
+
 // Local says whether the login comes from this host, not over a network.
 func (s Source) Local() bool { return !s.Addr.IsValid() && s.Name == "" }
 

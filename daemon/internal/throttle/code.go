@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/source"
 )
 
 // OddsMax is what the wrong codes of one account may win in a year at the most, in hundred-millionths: 3
@@ -135,10 +136,13 @@ func (c Codes) pause(a account.Account, i int, now time.Time) Verdict {
 	return l.pause(account.Attempts{Failures: s.Failures, Last: s.Last}, now)
 }
 
-// Know makes the source known, as a login from there does.
-func Know(a account.Account, source string, now time.Time) account.Account {
-	sources := slices.DeleteFunc(slices.Clone(a.Sources), func(s account.Source) bool { return s.Key == key(source) })
-	sources = append(sources, account.Source{Key: key(source), Used: now.UTC().Truncate(time.Second)})
+// Know makes the source known, as a login from there does, unless it is vague.
+func Know(a account.Account, from string, now time.Time) account.Account {
+	if source.Vague(from) {
+		return a
+	}
+	sources := slices.DeleteFunc(slices.Clone(a.Sources), func(s account.Source) bool { return s.Key == key(from) })
+	sources = append(sources, account.Source{Key: key(from), Used: now.UTC().Truncate(time.Second)})
 	a.Sources = sources[max(0, len(sources)-account.SourcesMax):]
 	return a
 }
