@@ -1,14 +1,15 @@
 /* pam_totpd: asks for a one-time code. The daemon decides; this only carries the dialogue between it
  * and the person. See pam_totpd(8).
  *
- * This half speaks with PAM and does the waiting, on the host's thread and with the host's signals.
- * The Go half (step.go) speaks with the daemon and never waits. Everything but an authenticate is
- * answered here, without Go. */
+ * This file speaks with PAM and does the waiting, on the host's thread and with the host's signals. What
+ * speaks with the daemon never waits: opening.c up to the first question, and from there step.go. What asks
+ * nothing is answered without Go. */
 #define _GNU_SOURCE
 #include "combined.h"
 #include "guest.h"
 #include "id.h"
 #include "module.h"
+#include "opening.h"
 #include "options.h"
 #include "password.h"
 #include "wait.h"
@@ -141,6 +142,18 @@ static int give_up(const struct login *l, int rc, const char *what)
 	return out_of_service(l, rc);
 }
 
+static const char *const faults[FAULTS] = {
+	[FAULT_INTERNAL] = "the module is broken",
+	[FAULT_SOCKET] = "no socket to be had",
+	[FAULT_CONNECT] = "can't reach the daemon",
+	[FAULT_OPEN] = "the user name or another item of PAM is too long",
+	[FAULT_SEND] = "can't send to the daemon",
+	[FAULT_RECEIVE] = "can't receive from the daemon",
+	[FAULT_HUNG_UP] = "the daemon hung up before its verdict",
+	[FAULT_MALFORMED] = "the daemon broke the dialogue: malformed frame",
+	[FAULT_ORDER] = "the daemon broke the dialogue: a frame out of order",
+};
+
 /* fingerprint tells the texts of one login from each other (FNV-1a). */
 static uint64_t fingerprint(const struct dialogue *d)
 {
@@ -181,7 +194,7 @@ static const struct cut *right_way(struct login *l, const struct cut *ways, int 
 	for (int i = 0; i < n; i++) {
 		struct text password = {.p = l->typed, .n = ways[i].head};
 		struct password_fault f;
-		switch (check_password(l->options.password_socket, l->d.user, password, l->deadline, &f)) {
+		switch (check_password(l->options.password_socket, l->d.open.user, password, l->deadline, &f)) {
 		case PASSWORD_RIGHT:
 			return &ways[i];
 		case PASSWORD_WRONG:
@@ -230,7 +243,7 @@ static bool proven(const struct login *l)
 		host_log(LOG_NOTICE, l->service, "no enrolment: no module before this one has asked for the password");
 		return false;
 	}
-	switch (check_password(l->options.password_socket, l->d.user, password, l->deadline, &f)) {
+	switch (check_password(l->options.password_socket, l->d.open.user, password, l->deadline, &f)) {
 	case PASSWORD_RIGHT:
 		return true;
 	case PASSWORD_WRONG:
@@ -326,13 +339,22 @@ static bool begin_again(struct login *l)
 	if (!pause_again(l->losses++, l->deadline))
 		return false;
 	if (l->options.debug)
-		host_log(LOG_DEBUG, l->service, "beginning again: %s", l->d.fault);
+		host_log(LOG_DEBUG, l->service, "beginning again: %s", faults[l->d.fault]);
 	if (l->d.fd >= 0)
 		close(l->d.fd);
 	l->d.fd = -1;
 	l->d.want = WANT_NOTHING;
+	l->d.asked = 0;
 	l->again = true;
 	return true;
+}
+
+/* step carries the dialogue on, in C up to a question; returns why Go can't, or NULL. */
+static const char *step(struct dialogue *d)
+{
+	if (!d->asked)
+		opening_step(d);
+	return d->asked ? guest_call(dialogue_step, d) : NULL;
 }
 
 /* run carries the dialogue to its end. Only the arm of WANT_END can return PAM_SUCCESS to the host. */
@@ -341,7 +363,7 @@ static int run(struct login *l)
 	struct dialogue *d = &l->d;
 	l->deadline = now_ms() + l->options.timeout * 1000LL;
 	for (;;) {
-		const char *fault = guest_call(dialogue_step, d);
+		const char *fault = step(d);
 		if (fault != NULL)
 			return give_up(l, PAM_SYSTEM_ERR, fault);
 		int rc = PAM_SUCCESS;
@@ -373,7 +395,7 @@ static int run(struct login *l)
 				break;
 			/* fall through */
 		case WANT_FAULT:
-			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", d->fault, d->cause != 0 ? ": " : "",
+			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", faults[d->fault], d->cause != 0 ? ": " : "",
 				 d->cause != 0 ? strerrordesc_np(d->cause) : "", l->options.socket);
 			return out_of_service(l, PAM_AUTHINFO_UNAVAIL);
 		default:
@@ -425,8 +447,9 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 	l->pamh = pamh;
 	l->silent = ((unsigned)flags & PAM_SILENT) != 0;
 	l->d.fd = -1;
-	l->d.service = item(pamh, PAM_SERVICE);
-	l->service = l->d.service.p != NULL ? l->d.service.p : "?";
+	l->service = item(pamh, PAM_SERVICE).p;
+	if (l->service == NULL)
+		l->service = "?";
 
 	int rc = PAM_SERVICE_ERR;
 	const char *unknown = parse_options(&l->options, argc, argv);
@@ -445,16 +468,20 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 		rc = rc == PAM_SUCCESS ? PAM_USER_UNKNOWN : rc;
 		goto out;
 	}
-	l->d.socket = text_of(l->options.socket);
-	l->d.user = text_of(user);
-	l->d.rhost = item(pamh, PAM_RHOST);
-	l->d.tty = item(pamh, PAM_TTY);
-	l->d.ruser = item(pamh, PAM_RUSER);
-	l->d.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0"));
-	l->d.columns = columns(l->d.tty);
-	l->d.combined = l->options.combined;
 	take_id(pamh, l->id);
-	l->d.id = text_of(l->id);
+	l->d.socket = text_of(l->options.socket);
+	l->d.open = (struct open){
+		.version = WIRE_VERSION,
+		.user = text_of(user),
+		.service = item(pamh, PAM_SERVICE),
+		.rhost = item(pamh, PAM_RHOST),
+		.tty = item(pamh, PAM_TTY),
+		.ruser = item(pamh, PAM_RUSER),
+		.authinfo = text_of(pam_getenv(pamh, "SSH_AUTH_INFO_0")),
+		.id = text_of(l->id),
+		.columns = columns(item(pamh, PAM_TTY)),
+		.combined = l->options.combined,
+	};
 	rc = run(l);
 	keep_id(pamh, l->id, rc);
 	if (rc == PAM_IGNORE && l->options.with_key)

@@ -4,8 +4,9 @@
 //go:debug updatemaxprocs=0
 
 // Command pam is the PAM module pam_totpd.so, built with -buildmode=c-shared. module.c is its face
-// towards PAM, guest.c keeps the Go runtime from disturbing the host; this file is one end of the login
-// dialogue with the daemon.
+// towards PAM, opening.c carries the login dialogue with the daemon to its first question, guest.c keeps
+// the Go runtime from disturbing the host; this file is the dialogue from the first question on. A login in
+// which nothing is asked never comes here.
 //
 // It owns nothing: all state is in the C struct dialogue. It decides nothing: the daemon's verdict is
 // passed on, and anything that is not a well-formed dialogue is a fault, which denies. It allocates
@@ -29,35 +30,16 @@ import (
 
 func main() {}
 
-// The faults, as C strings for the log.
-var (
-	faultSocket   = cString("no socket to be had\x00")
-	faultConnect  = cString("can't reach the daemon\x00")
-	faultOpen     = cString("the user name or another item of PAM is too long\x00")
-	faultSend     = cString("can't send to the daemon\x00")
-	faultReceive  = cString("can't receive from the daemon\x00")
-	faultHangUp   = cString("the daemon hung up before its verdict\x00")
-	faultFrame    = cString("the daemon broke the dialogue: malformed frame\x00")
-	faultOrder    = cString("the daemon broke the dialogue: a frame out of order\x00")
-	faultInternal = cString("the module is broken\x00")
-)
-
-func cString(s string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(s))) }
-
 //export dialogue_step
 func dialogue_step(p unsafe.Pointer) {
 	d := (*C.struct_dialogue)(p)
 	// A panic would end the host.
 	defer func() {
 		if recover() != nil {
-			fail(d, faultInternal, 0)
+			fail(d, C.FAULT_INTERNAL, 0)
 		}
 	}()
 	switch d.want {
-	case C.WANT_NOTHING:
-		begin(d)
-	case C.WANT_CONNECT:
-		connect(d)
 	case C.WANT_ASK, C.WANT_PROOF:
 		answer(d)
 	case C.WANT_OUTPUT:
@@ -65,85 +47,19 @@ func dialogue_step(p unsafe.Pointer) {
 	case C.WANT_INPUT, C.WANT_TELL:
 		receive(d)
 	default:
-		fail(d, faultInternal, 0)
+		fail(d, C.FAULT_INTERNAL, 0)
 	}
 }
 
-func fail(d *C.struct_dialogue, fault *C.char, cause syscall.Errno) {
+func fail(d *C.struct_dialogue, fault C.int, cause syscall.Errno) {
 	d.want, d.fault, d.cause = C.WANT_FAULT, fault, C.int(cause)
-}
-
-// lose is for a daemon that is gone, or not there yet. It may be back soon.
-func lose(d *C.struct_dialogue, fault *C.char, cause syscall.Errno) {
-	d.want, d.fault, d.cause = C.WANT_AGAIN, fault, C.int(cause)
 }
 
 func frame(d *C.struct_dialogue) []byte {
 	return unsafe.Slice((*byte)(&d.frame[0]), len(d.frame))
 }
 
-func str(t C.struct_text) string {
-	return unsafe.String((*byte)(unsafe.Pointer(t.p)), int(t.n))
-}
-
-func begin(d *C.struct_dialogue) {
-	fd, _, errno := syscall.RawSyscall(syscall.SYS_SOCKET, syscall.AF_UNIX,
-		syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
-	if errno != 0 {
-		fail(d, faultSocket, errno)
-		return
-	}
-	d.fd = C.int(fd)
-	d.sent, d.heard = 0, 0
-	if d.version == 0 {
-		d.version = wire.Version
-	}
-	open := wire.Open{Version: byte(d.version), User: str(d.user), Service: str(d.service), RHost: str(d.rhost),
-		TTY: str(d.tty), RUser: str(d.ruser), AuthInfo: str(d.authinfo), ID: wire.LoginID(str(d.id))}
-	if d.version > wire.Oldest {
-		open.Columns, open.Combined = uint16(d.columns), d.combined != 0
-	}
-	out, err := wire.AppendOpen(frame(d)[:0], &open)
-	if err != nil {
-		fail(d, faultOpen, 0)
-		return
-	}
-	queue(d, out)
-	connect(d)
-}
-
-// queue makes a frame the next to be sent.
-func queue(d *C.struct_dialogue, out []byte) {
-	d.begin, d.end = 0, C.size_t(len(out))
-	d.dirty = max(d.dirty, d.end)
-}
-
-// connect never waits: unix(7) answers EAGAIN when the daemon's queue is full.
-func connect(d *C.struct_dialogue) {
-	var addr syscall.RawSockaddrUnix
-	addr.Family = syscall.AF_UNIX
-	path := str(d.socket)
-	if len(path) >= len(addr.Path) {
-		fail(d, faultConnect, syscall.ENAMETOOLONG)
-		return
-	}
-	for i := range len(path) {
-		addr.Path[i] = int8(path[i])
-	}
-	_, _, errno := syscall.RawSyscall(syscall.SYS_CONNECT, uintptr(d.fd), uintptr(unsafe.Pointer(&addr)), unsafe.Sizeof(addr))
-	switch errno {
-	case 0, syscall.EISCONN:
-		send(d)
-	case syscall.EAGAIN, syscall.EINTR:
-		d.want = C.WANT_CONNECT
-	case syscall.ENOENT, syscall.ECONNREFUSED:
-		lose(d, faultConnect, errno)
-	default:
-		fail(d, faultConnect, errno)
-	}
-}
-
-// send sends what is left of the frame; what comes back takes its time.
+// send sends what is left of the answer; what comes back takes its time.
 func send(d *C.struct_dialogue) {
 	for d.begin < d.end {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(d.fd), uintptr(unsafe.Pointer(&d.frame[d.begin])),
@@ -156,16 +72,16 @@ func send(d *C.struct_dialogue) {
 			d.want = C.WANT_OUTPUT
 			return
 		case syscall.EPIPE, syscall.ECONNRESET:
-			// Its last word may be here: it turns logins away without hearing them.
+			// Its last word may be here.
 			d.begin, d.end = 0, 0
 			receive(d)
 			return
 		default:
-			fail(d, faultSend, errno)
+			fail(d, C.FAULT_SEND, errno)
 			return
 		}
 	}
-	d.sent++
+	d.answered++
 	d.begin, d.end = 0, 0
 	d.want = C.WANT_INPUT
 }
@@ -176,7 +92,7 @@ func receive(d *C.struct_dialogue) {
 	for {
 		f, n, err := wire.Decode(buf[d.begin:d.end])
 		if err != nil {
-			fail(d, faultFrame, 0)
+			fail(d, C.FAULT_MALFORMED, 0)
 			return
 		}
 		if n > 0 {
@@ -196,31 +112,20 @@ func receive(d *C.struct_dialogue) {
 			d.want = C.WANT_INPUT
 			return
 		case errno == syscall.ECONNRESET, errno == 0 && got == 0:
-			hungUp(d)
+			d.want, d.fault, d.cause = C.WANT_AGAIN, C.FAULT_HUNG_UP, 0 // it may be back soon
 			return
 		case errno != 0:
-			fail(d, faultReceive, errno)
+			fail(d, C.FAULT_RECEIVE, errno)
 			return
 		default:
-			d.heard = 1
 			d.end += C.size_t(got)
 			d.dirty = max(d.dirty, d.end)
 		}
 	}
 }
 
-// hungUp is for a daemon that has gone. One that took the Open and said nothing may be an earlier one, which
-// doesn't know its Version, or have been stopped just then: the next Open is of the other Version. Version 1
-// has no combined logins.
-func hungUp(d *C.struct_dialogue) {
-	if d.sent == 1 && d.heard == 0 && d.combined == 0 {
-		d.version = wire.Oldest + wire.Version - d.version
-	}
-	lose(d, faultHangUp, 0)
-}
-
-// act is the one place where the daemon's word becomes an outcome. Only an accepting verdict after an
-// answer becomes PAM_SUCCESS.
+// act is the one place where the daemon's word after a question becomes an outcome. Only an accepting verdict
+// after an answer becomes PAM_SUCCESS.
 func act(d *C.struct_dialogue, f wire.Frame) {
 	last := d.begin == d.end // a question or a verdict is followed by nothing
 	switch {
@@ -249,21 +154,21 @@ func act(d *C.struct_dialogue, f wire.Frame) {
 	case f.Kind == wire.KindVerdict && last:
 		end(d, f.Outcome)
 	default:
-		fail(d, faultOrder, 0)
+		fail(d, C.FAULT_ORDER, 0)
 	}
 }
 
 // mayAsk says whether the dialogue has questions of this style. In a combined login every answer holds the
 // password, and only a Combined question has it taken out.
 func mayAsk(d *C.struct_dialogue, style wire.Style) bool {
-	if d.combined != 0 || style == wire.Combined {
-		return d.combined != 0 && style == wire.Combined
+	if d.open.combined != 0 || style == wire.Combined {
+		return d.open.combined != 0 && style == wire.Combined
 	}
 	switch style {
 	case wire.Hidden, wire.Visible:
 		return true
 	case wire.Optional, wire.Proof:
-		return d.version > wire.Oldest
+		return d.open.version > wire.Oldest
 	}
 	return false
 }
@@ -271,16 +176,14 @@ func mayAsk(d *C.struct_dialogue, style wire.Style) bool {
 func end(d *C.struct_dialogue, o wire.Outcome) {
 	d.want = C.WANT_END
 	switch {
-	case o == wire.Accepted && d.sent > 1: // an Open and an Answer
+	case o == wire.Accepted && d.answered > 0:
 		d.outcome = C.PAM_SUCCESS
-	case o == wire.NotDue && d.sent == 1:
-		d.outcome = C.PAM_IGNORE
 	case o == wire.Refused:
 		d.outcome = C.PAM_AUTH_ERR
 	case o == wire.Unavailable:
 		d.outcome = C.PAM_AUTHINFO_UNAVAIL
 	default:
-		fail(d, faultOrder, 0)
+		fail(d, C.FAULT_ORDER, 0)
 	}
 }
 
@@ -301,9 +204,10 @@ func answer(d *C.struct_dialogue) {
 	}
 	out, err := wire.AppendAnswer(frame(d)[:0], text)
 	if err != nil {
-		fail(d, faultInternal, 0)
+		fail(d, C.FAULT_INTERNAL, 0)
 		return
 	}
-	queue(d, out)
+	d.begin, d.end = 0, C.size_t(len(out))
+	d.dirty = max(d.dirty, d.end)
 	send(d)
 }

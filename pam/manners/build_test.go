@@ -62,15 +62,19 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The limits of module.h and id.h are those of package wire.
+// The limits and numbers of the headers are those of package wire.
 func TestLimits(t *testing.T) {
-	headers := read(t, "../module.h") + read(t, "../id.h")
+	headers := read(t, "../module.h") + read(t, "../id.h") + read(t, "../frame.h")
 	for text, want := range map[string]string{
 		`WIRE_MAX_FRAME \((.*)\)`: fmt.Sprintf("%d + (16 << 10)", wire.HeaderSize),
 		`PROVEN "(.*)"`:           wire.Proven,
 		`TAILS_MAX (.*)`:          fmt.Sprint(wire.TailsMax),
 		`TAIL_MAX (.*)`:           fmt.Sprint(wire.TailMax),
 		`ID_SIZE = 2 \* ([0-9]+)`: fmt.Sprint(wire.IDSize / 2),
+		`(WIRE_OLDEST = .*) }`:    fmt.Sprintf("WIRE_OLDEST = %d, WIRE_VERSION = %d", wire.Oldest, wire.Version),
+		`(WIRE_INFO = .*) }`:      fmt.Sprintf("WIRE_INFO = %d, WIRE_ERROR = %d", wire.Info, wire.Error),
+		`(WIRE_ACCEPTED = .*) }`: fmt.Sprintf("WIRE_ACCEPTED = %d, WIRE_NOT_DUE = %d, WIRE_REFUSED = %d, WIRE_UNAVAILABLE = %d",
+			wire.Accepted, wire.NotDue, wire.Refused, wire.Unavailable),
 	} {
 		if m := regexp.MustCompile(text).FindStringSubmatch(headers); m == nil || m[1] != want {
 			t.Errorf("%s: %q, want %s", text, m, want)

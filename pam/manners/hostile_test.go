@@ -31,10 +31,6 @@ var hostile = []struct {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}, "in time"},
-	{"huge frame", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0xff, 0xff, 0}); sink(c) }, "malformed"},
-	{"frame one too long", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0x40, 0x01, 0}); sink(c) }, "malformed"},
-	{"garbage", func(c net.Conn) { c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); sink(c) }, "malformed"},
-	{"zeros", func(c net.Conn) { c.Write(make([]byte, 100)); sink(c) }, "malformed"},
 	{"hang up at once", func(c net.Conn) {}, "hung up"},
 	{"hang up after the open", func(c net.Conn) { frames2(c).next() }, "hung up"},
 	{"hang up within a frame", func(c net.Conn) { frames2(c).next(); c.Write(ask()[:4]) }, "hung up"},
@@ -49,24 +45,7 @@ var hostile = []struct {
 		c.Write(accept())
 	}, "out of order"},
 	{"acceptance before any question", func(c net.Conn) { frames2(c).next(); c.Write(accept()); sink(c) }, "out of order"},
-	{"acceptance with the question", func(c net.Conn) { frames2(c).next(); c.Write(append(ask(), accept()...)); sink(c) }, "out of order"},
-	{"no code due after an answer", func(c net.Conn) { question(c); c.Write(wire.AppendVerdict(nil, wire.NotDue)); sink(c) }, "out of order"},
-	{"two verdicts", func(c net.Conn) { question(c); c.Write(append(accept(), accept()...)); sink(c) }, "out of order"},
-	{"two questions at once", func(c net.Conn) { frames2(c).next(); c.Write(append(ask(), ask()...)); sink(c) }, "out of order"},
-	{"an answer", func(c net.Conn) { c.Write(must(wire.AppendAnswer(nil, []byte("123456")))); sink(c) }, "out of order"},
-	{"an open", func(c net.Conn) { c.Write(must(wire.AppendOpen(nil, &wire.Open{User: "root"}))); sink(c) }, "out of order"},
-	{"verdict of no kind", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 1, 0}); sink(c) }, "malformed"},
-	{"verdict of a later kind", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 1, 9}); sink(c) }, "malformed"},
-	{"empty verdict", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 0}); sink(c) }, "malformed"},
-	{"long verdict", func(c net.Conn) { question(c); c.Write([]byte{byte(wire.KindVerdict), 0, 2, 1, 1}); sink(c) }, "malformed"},
-	{"prompt with a NUL", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 4, 0, 'a', 0, 'b'}); sink(c) }, "malformed"},
-	{"prompt of nothing", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 1, 0}); sink(c) }, "malformed"},
-	{"prompt of a strange style", func(c net.Conn) { c.Write([]byte{byte(wire.KindAsk), 0, 2, 7, 'a'}); sink(c) }, "malformed"},
-	{"combined question of a login that isn't", func(c net.Conn) {
-		frames2(c).next()
-		c.Write(must(wire.AppendCombined(nil, []byte{6}, "Password and code: ")))
-		sink(c)
-	}, "out of order"},
+	{"no code due after an answer", func(c net.Conn) { question(c); c.Write(notDue()); sink(c) }, "out of order"},
 	{"optional question of an earlier version", func(c net.Conn) {
 		frame, _ := frames2(c).next()
 		if open, _ := wire.DecodeOpen(frame); open.Version == wire.Oldest {
@@ -93,6 +72,36 @@ var hostile = []struct {
 			}
 		}
 	}, "without end"},
+}
+
+// malformed is what no daemon of ours sends, by name: as its first word, which C reads, and after an answer, which Go does.
+var malformed = map[string]struct {
+	bytes []byte
+	log   string // part of the log line
+}{
+	"huge frame":                {[]byte{byte(wire.KindAsk), 0xff, 0xff, 0}, "malformed"},
+	"huge tell":                 {[]byte{byte(wire.KindTell), 0xff, 0xff, 0}, "malformed"},
+	"frame one too long":        {[]byte{byte(wire.KindAsk), 0x40, 0x01, 0}, "malformed"},
+	"garbage":                   {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "malformed"},
+	"zeros":                     {make([]byte, 100), "malformed"},
+	"two verdicts":              {append(notDue(), notDue()...), "out of order"},
+	"two acceptances":           {append(accept(), accept()...), "out of order"},
+	"a verdict and more":        {append(notDue(), tell()...), "out of order"},
+	"two questions":             {append(ask(), ask()...), "out of order"},
+	"a question and acceptance": {append(ask(), accept()...), "out of order"},
+	"an answer":                 {must(wire.AppendAnswer(nil, []byte("123456"))), "out of order"},
+	"an open":                   {must(wire.AppendOpen(nil, &wire.Open{User: "root"})), "out of order"},
+	"verdict of no kind":        {[]byte{byte(wire.KindVerdict), 0, 1, 0}, "malformed"},
+	"verdict of a later kind":   {[]byte{byte(wire.KindVerdict), 0, 1, 9}, "malformed"},
+	"empty verdict":             {[]byte{byte(wire.KindVerdict), 0, 0}, "malformed"},
+	"long verdict":              {[]byte{byte(wire.KindVerdict), 0, 2, 2, 2}, "malformed"},
+	"tell with a NUL":           {[]byte{byte(wire.KindTell), 0, 4, 2, 'a', 0, 'b'}, "malformed"},
+	"tell of nothing":           {[]byte{byte(wire.KindTell), 0, 1, 2}, "malformed"},
+	"tell of a strange style":   {[]byte{byte(wire.KindTell), 0, 2, 0, 'a'}, "malformed"},
+	"prompt with a NUL":         {[]byte{byte(wire.KindAsk), 0, 4, 0, 'a', 0, 'b'}, "malformed"},
+	"prompt of nothing":         {[]byte{byte(wire.KindAsk), 0, 1, 0}, "malformed"},
+	"prompt of a strange style": {[]byte{byte(wire.KindAsk), 0, 2, 7, 'a'}, "malformed"},
+	"combined question of a login that isn't": {must(wire.AppendCombined(nil, []byte{6}, "Password and code: ")), "out of order"},
 }
 
 func frames2(c net.Conn) *frames { return &frames{Conn: c} }
@@ -128,13 +137,31 @@ func TestHostileDaemon(t *testing.T) {
 				w.denied(t, h.log, deadline)
 			})
 		}
+		for name, m := range malformed {
+			isAsk := m.bytes[0] == byte(wire.KindAsk) && m.bytes[1] < 0x40
+			t.Run(build+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, b, func(c net.Conn) { frames2(c).next(); c.Write(m.bytes); sink(c) })
+				w.services(t, "timeout=1")
+				if out := w.denied(t, m.log, deadline); !isAsk && !strings.Contains(out, " 1 threads") {
+					t.Errorf("the Go runtime was started: %s", out)
+				}
+			})
+			t.Run(build+"/"+name+" after an answer", func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, b, func(c net.Conn) { question(c); c.Write(m.bytes); sink(c) })
+				w.services(t, "timeout=1")
+				w.denied(t, m.log, deadline)
+			})
+		}
 	}
 }
 
 // denied holds that a login is denied within so many ms, with one line in the log that contains part.
-func (w *world) denied(t *testing.T, part string, within int) {
+func (w *world) denied(t *testing.T, part string, within int) string {
 	t.Helper()
-	t.Log(strings.TrimSpace(w.run(t, "denied", within)))
+	out := strings.TrimSpace(w.run(t, "denied", within))
+	t.Log(out)
 	if w.log == nil {
 		t.Skip("the log line needs root")
 	}
@@ -142,6 +169,7 @@ func (w *world) denied(t *testing.T, part string, within int) {
 	if len(lines) != 1 || !strings.Contains(lines[0], part) || !strings.Contains(lines[0], "denied: ") {
 		t.Errorf("the log has %q, want one line with %q", lines, part)
 	}
+	return out
 }
 
 func TestNoDaemon(t *testing.T) {

@@ -61,11 +61,12 @@ func newWorld(t *testing.T, b built, script func(net.Conn)) *world {
 	return w
 }
 
-// services writes the PAM services: "totp" with the module alone, "idle" with it in every stack.
+// services writes the PAM services: "totp" and "asks" with the module alone, "idle" with it in every stack beside
+// one that says yes.
 func (w *world) services(t *testing.T, options string) {
 	t.Helper()
 	line := w.module + " socket=" + w.socket + " " + options + "\n"
-	files := map[string]string{"totp": "auth required " + line, "permit": "", "idle": "", "other": "auth required pam_deny.so\n"}
+	files := map[string]string{"totp": "auth required " + line, "asks": "auth required " + line, "permit": "", "idle": "", "other": "auth required pam_deny.so\n"}
 	for _, stack := range []string{"auth", "account", "session", "password"} {
 		files["permit"] += stack + " required pam_permit.so\n"
 		files["idle"] += stack + " required " + line + stack + " required pam_permit.so\n"
@@ -178,6 +179,7 @@ func must(frame []byte, err error) []byte {
 func ask() []byte    { return must(wire.AppendAsk(nil, wire.Hidden, "Code: ")) }
 func tell() []byte   { return must(wire.AppendTell(nil, wire.Info, "hello\n")) }
 func accept() []byte { return wire.AppendVerdict(nil, wire.Accepted) }
+func notDue() []byte { return wire.AppendVerdict(nil, wire.NotDue) }
 
 // polite accepts 123456, asks once, and takes two seconds to judge the code of a user named slow.
 func polite(c net.Conn) {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
 #include <security/pam_appl.h>
@@ -19,6 +20,7 @@
 #include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -78,16 +80,18 @@ static int conversation(int n, const struct pam_message **m, struct pam_response
 	return PAM_SUCCESS;
 }
 
-static int login_as(const char *user, struct person *p)
+static int login_by(const char *service, const char *user, struct person *p)
 {
 	struct pam_conv conv = {conversation, p};
 	pam_handle_t *h = NULL;
-	if (pam_start_confdir("totp", user, &conv, confdir, &h) != PAM_SUCCESS)
+	if (pam_start_confdir(service, user, &conv, confdir, &h) != PAM_SUCCESS)
 		return PAM_SYSTEM_ERR;
 	int rc = pam_authenticate(h, 0);
 	pam_end(h, rc);
 	return rc;
 }
+
+static int login_as(const char *user, struct person *p) { return login_by("totp", user, p); }
 
 /* A handle that stays open, for hosts with threads: libpam's own start (files, dlopen, syslog) takes
  * locks of the C library that a fork in another thread would leave locked in the child. */
@@ -202,6 +206,50 @@ static void dormant_in_64_mb(void)
 {
 	limit_to(RLIMIT_AS, 64 << 20);
 	dormant();
+}
+
+/* unasked: COUNT logins of users who are asked nothing. Nothing of the Go runtime is there afterwards. */
+static void unasked(void)
+{
+	struct person first = {0};
+	CHECK(login_by("permit", "alice", &first) == PAM_SUCCESS); /* what libpam itself takes */
+	struct state before = look();
+	for (int i = 0; i < count; i++) {
+		struct person p = {0};
+		CHECK(login_by("idle", "alice", &p) == PAM_SUCCESS);
+		CHECK(p.asked == 0 && strcmp(p.told, "hello\n") == 0);
+	}
+	struct state after = look();
+	same(&before, &after);
+	CHECK(after.threads == 1);
+	if (after.size_kb - before.size_kb > 4096)
+		fail("address space has grown by %ld kB", after.size_kb - before.size_kb);
+	printf("address space +%ld kB\n", after.size_kb - before.size_kb);
+}
+
+/* The same in a program with little address space. Who is asked for a code there is denied, and told so. */
+static void unasked_in_64_mb(void)
+{
+	limit_to(RLIMIT_AS, 64 << 20);
+	unasked();
+	struct person p = {.code = "123456"};
+	CHECK(login_by("asks", "alice", &p) == PAM_SYSTEM_ERR);
+	CHECK(p.asked == 0 && strstr(p.told, "can't be checked") != NULL);
+	unasked();
+}
+
+/* unasked-then-capabilities: a server that keeps one capability in its own thread and then changes its uid, as
+ * proftpd does. The C library ends a process whose other threads can't follow. */
+static void unasked_then_capabilities(void)
+{
+	unasked();
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{.effective = 1 << CAP_SETUID, .permitted = 1 << CAP_SETUID}};
+	CHECK(prctl(PR_SET_KEEPCAPS, 1) == 0);
+	CHECK(setreuid(1001, 1001) == 0);
+	CHECK(syscall(SYS_capset, &header, data) == 0);
+	CHECK(setresuid((uid_t)-1, 0, (uid_t)-1) == 0);
+	CHECK(getuid() == 1001 && geteuid() == 0);
 }
 
 static void many(void)
@@ -578,7 +626,7 @@ static void denied(void)
 	if (ms > count)
 		fail("took %ld ms", ms);
 	CHECK(rc == PAM_SERVICE_ERR || strstr(p.told, "can't be checked") != NULL);
-	printf("%s after %ld ms, %d questions\n", pam_strerror(NULL, rc), ms, p.asked);
+	printf("%s after %ld ms, %d questions, %d threads\n", pam_strerror(NULL, rc), ms, p.asked, after.threads);
 }
 
 /* name: the user name is read from standard input, up to its end. Prints the result. */
@@ -688,7 +736,8 @@ static const struct scenario {
 	const char *name;
 	void (*run)(void);
 } scenarios[] = {
-	{"dormant", dormant}, {"dormant-in-64-mb", dormant_in_64_mb}, {"takes", takes}, {"many", many},
+	{"dormant", dormant}, {"dormant-in-64-mb", dormant_in_64_mb}, {"takes", takes}, {"unasked", unasked},
+	{"unasked-in-64-mb", unasked_in_64_mb}, {"unasked-then-capabilities", unasked_then_capabilities}, {"many", many},
 	{"forks", forks}, {"nest", nest}, {"two-handles", two_handles}, {"threads", threads},
 	{"threads-and-forks", threads_and_forks}, {"forks-at-start", forks_at_start}, {"threads-in-child", threads_in_child}, {"closed", closed},
 	{"short-of-space", short_of_space}, {"short-of-data", short_of_data}, {"short-of-threads", short_of_threads},
