@@ -15,7 +15,7 @@ import (
 // Every field that --json prints is named in the help of its verb, or in that of the verb it refers to, and is
 // spelled like all others.
 func TestHelpNamesTheFieldsOfJSON(t *testing.T) {
-	doctors := []string{"addresses", "enrols"} // of a policy, which no verb but doctor asks for
+	doctors := []string{"addresses", "enrols", "by_network", "no_groups"} // of a policy, which no verb but doctor asks for
 	root := newRoot(&command{out: os.Stdout, err: os.Stderr})
 	for verb, printed := range map[string]any{
 		"status": control.Account{}, "show": control.Shown{}, "reset": control.Account{}, "unlock": control.Unlocked{},

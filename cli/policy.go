@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os/exec"
 	"strings"
 	"text/tabwriter"
@@ -46,23 +46,28 @@ done inside the login.
 Without USER it is your own login; that of somebody else is for root to see, and
 for whom polkit allows org.totpd.manage.status.
 
+Some conditions can't be evaluated: the network of a host that is known by its
+name only, or a group that this host doesn't know. Then the strictest rule of
+those that may match decides. --from NAME shows what that comes to.
+
 --json prints one object: user, service, from, rules up to the one that decides
-(each with line and unmet, its conditions that are not met), require,
+(each with line, unmet, its conditions that are not met, and unknown, those that
+can't be evaluated), require, doubt (why the strictest rule decides),
 must_enrol, enrolled, enrol_here, asks, remember (days), grace (minutes) and,
-with a date, enrol_by and days_left.`,
+enrol_by and days_left.`,
 		Example:           "  totpctl policy explain --service sshd --from 192.0.2.7",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := netip.ParseAddr(r.From); err != nil && r.From != "local" {
-				return &misuse{fmt.Sprintf("--from is an address, or local, not %s", printable(r.From)), "totpctl help policy explain"}
+			if r.From == "" || strings.ContainsAny(r.From, "/ \t\n") {
+				return &misuse{fmt.Sprintf("--from is an address, the name of a host, or local, not %q", r.From), "totpctl help policy explain"}
 			}
 			r.User = userOf(args)
 			return c.explainPolicy(cmd.Context(), r)
 		},
 	}
 	cmd.Flags().StringVar(&r.Service, "service", "sshd", "through the PAM service `NAME`")
-	cmd.Flags().StringVar(&r.From, "from", "local", "from the address `ADDR`, or local")
+	cmd.Flags().StringVar(&r.From, "from", "local", "from `HOST`: an address, a name, or local")
 	return c.withPolkit(c.withJSON(cmd))
 }
 
@@ -88,13 +93,24 @@ func (c *command) explainPolicy(ctx context.Context, r control.PolicyRequest) er
 	decided := false
 	for i, rule := range p.Rules {
 		name := fmt.Sprintf("rule %d, line %d", i+1, rule.Line)
-		if decided = len(rule.Unmet) == 0; decided {
+		decided = len(rule.Unmet)+len(rule.Unknown) == 0
+		switch {
+		case len(rule.Unmet) > 0:
+			row(name, "doesn't match: %s", conditionsIn(whyNot, rule.Unmet, p))
+		case !decided:
+			row(name, "may match: %s", conditionsIn(whyUnknown, rule.Unknown, p))
+		case p.Doubt != "":
+			row(name, "matches")
+		default:
 			row(name, "decides: %s", demand(p))
-		} else {
-			row(name, "doesn't match: %s", whyNot(rule.Unmet, p))
 		}
 	}
-	if !decided {
+	switch {
+	case p.Doubt != "" && !decided:
+		row("strictest", "of these rules and the default decides: %s", demand(p))
+	case p.Doubt != "":
+		row("strictest", "of these rules decides: %s", demand(p))
+	case !decided:
 		row("default", "decides: %s", demand(p))
 	}
 	if p.MustEnrol {
@@ -118,20 +134,31 @@ func origin(from string) string {
 	return "from " + from
 }
 
-// whyNot says in words which conditions a login doesn't meet.
-func whyNot(unmet []string, p control.Policy) string {
-	words := map[string]string{
+// whyNot says in words that a login doesn't meet a condition.
+func whyNot(key string, p control.Policy) string {
+	return map[string]string{
 		"users":    p.User + " is none of its users",
 		"groups":   p.User + " is in none of its groups",
 		"services": p.Service + " is none of its services",
 		"from":     "it isn't for logins " + origin(p.From),
-	}
+	}[key]
+}
+
+// whyUnknown says in words that nobody can tell whether a login meets a condition.
+func whyUnknown(key string, _ control.Policy) string {
+	return map[string]string{
+		"users":    "one of its users differs in upper and lower case only",
+		"groups":   "this host doesn't know one of its groups",
+		"services": "one of its services differs in upper and lower case only",
+		"from":     "a name doesn't tell the address of a host",
+	}[key]
+}
+
+// conditionsIn puts conditions in words.
+func conditionsIn(words func(string, control.Policy) string, keys []string, p control.Policy) string {
 	var all []string
-	for _, key := range unmet {
-		if words[key] == "" {
-			words[key] = key
-		}
-		all = append(all, words[key])
+	for _, key := range keys {
+		all = append(all, cmp.Or(words(key, p), key))
 	}
 	return strings.Join(all, "; ")
 }

@@ -251,7 +251,7 @@ func (w *world) begin(t *testing.T, user string) *dialogue {
 }
 
 func (d *dialogue) open(user string) {
-	frame, err := wire.AppendOpen(nil, &wire.Open{User: user, Service: "test"})
+	frame, err := wire.AppendOpen(nil, &wire.Open{User: user, Service: "test", TTY: "pts/0"})
 	if err == nil {
 		_, err = d.Write(frame)
 	}

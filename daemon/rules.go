@@ -66,7 +66,7 @@ func strangers(ctx context.Context, cfg config.Config, names *server.Names) []st
 				tell("group %q can't be looked up: %v", group, err)
 				return lines
 			case !has:
-				tell("there is no group %q on this host", group)
+				tell("there is no group %q on this host, so nobody can tell who is in it, and the strictest of this rule and those after it holds for all", group)
 			}
 		}
 	}
@@ -138,7 +138,9 @@ func compare(e config.Expectation, rules policy.Rules, names *server.Names) (str
 	}
 	if e.Asks {
 		var err error
-		q, err = rules.WithGroups(q, func(among []string) ([]string, error) { return names.GroupsOf(context.Background(), e.User, among) })
+		q, err = rules.WithGroups(q, func(among []string) (in, unknown []string, err error) {
+			return names.GroupsOf(context.Background(), e.User, among)
+		})
 		if err != nil {
 			return "", fmt.Errorf("find the groups of %s: %w; name them: groups = [...]", e.User, err)
 		}
@@ -148,5 +150,9 @@ func compare(e config.Expectation, rules policy.Rules, names *server.Names) (str
 	if difference == "" {
 		return "", nil
 	}
-	return fmt.Sprintf("%s: by %s\n%s", e, d.Reason, difference), nil
+	by := d.Reason
+	if d.Doubt != "" {
+		by += "; " + d.Doubt
+	}
+	return fmt.Sprintf("%s: by %s\n%s", e, by, difference), nil
 }

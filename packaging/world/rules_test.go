@@ -1,6 +1,7 @@
 package world
 
 import (
+	"os"
 	"regexp"
 	"testing"
 )
@@ -27,6 +28,16 @@ enrol_by = 2099-12-31
 users = ["rudi", "ruth"]
 require = "required"
 enrol_at_login = false
+
+[[rule]]
+users = ["rena"]
+from = ["0.0.0.0/0", "::/0"]
+require = "required"
+
+[[rule]]
+users = ["rena"]
+services = ["sshd-names"]
+require = "exempt"
 `
 
 // Service accounts are exempt by group, from one network: not at a terminal.
@@ -99,6 +110,22 @@ func TestRequiredLater(t *testing.T) {
 	s.see(`^welcome, rosa$`)
 	s.ends(0)
 	s.never(told)
+}
+
+// Where sshd gives a name instead of an address, the rule for all addresses holds, not the milder one behind it.
+func TestReverseDNS(t *testing.T) {
+	p := newPerson(t, "rena")
+	server := must(here.StartSSHD("sshd-names", PasswordThenCode, "UseDNS yes\n"))(t)
+	s := ssh(t, server, "rena")
+	s.answer(passwordPrompt, p.Password)
+	s.answer(codePrompt, p.wrongCode(t))
+	s.answer(codePrompt, p.code(t))
+	s.see(`^welcome, rena$`)
+	s.ends(0)
+	log, err := os.ReadFile(LogDir + "/totpd")
+	if err != nil || !regexp.MustCompile(`user=rena result=accepted.*source=localhost.*nobody can tell whether rule`).Match(log) {
+		t.Errorf("the log doesn't say why: %v", err)
+	}
 }
 
 func TestRequiredNow(t *testing.T) {

@@ -278,6 +278,19 @@ var faults = []fault{
 		h.write("etc/ssh/sshd_config.d/totpd.conf", "UsePAM yes\nPasswordAuthentication yes\nAuthenticationMethods password\n")
 	}, want: "people-refused", remedy: "totpctl policy explain games --service sshd", root: true},
 	{name: "must enrol from a date on", plant: func(h *host) { h.rule("required", "true\nenrol_by = 2099-12-31") }, want: "people-enrol-by", remedy: "totpctl policy explain games --service sshd", root: true},
+	{name: "names where rules go by networks", plant: func(h *host) {
+		h.ruleAfter(`from = ["10.0.0.0/8"]`, "required", "true")
+		h.account(0)
+		h.write("etc/ssh/sshd_config.d/dns.conf", "UseDNS yes\n")
+	}, want: "sshd-usedns", place: "/etc/ssh/sshd_config.d/dns.conf:1", remedy: "sed -i '1s/.*/UseDNS no/'", heals: true, root: true},
+	{name: "names where rules go by none", plant: func(h *host) {
+		h.rule("required", "true")
+		h.write("etc/ssh/sshd_config.d/dns.conf", "UseDNS yes\n")
+	}, want: "people-required", root: true},
+	{name: "a group that isn't there", plant: func(h *host) {
+		h.ruleAfter(`groups = ["no-such-group"]`, "required", "true")
+		h.account(0)
+	}, want: "config-group", place: "/etc/totpd/totpd.toml", remedy: "groupadd no-such-group", root: true},
 	{name: "must enrol, and has", plant: func(h *host) { h.rule("required", "true"); h.account(0) }, want: "", root: true},
 	{name: "the daemon's user is missing", plant: func(h *host) {
 		h.Lookup = func(name string) (*user.User, error) { return nil, user.UnknownUserError(name) }
@@ -360,6 +373,15 @@ func (h *host) daemonIs(uid, gid string) {
 // rule makes one that says whether a code is required, and whether somebody may enrol at the login.
 func (h *host) rule(require, enrolAtLogin string) {
 	h.Helper()
+	h.ruleAfter("", require, enrolAtLogin)
+}
+
+// ruleAfter makes it behind one that exempts those who meet a condition.
+func (h *host) ruleAfter(exempt, require, enrolAtLogin string) {
+	h.Helper()
+	if exempt != "" {
+		h.run("printf '\n[[rule]]\n%s\nrequire = \"exempt\"\n' '" + exempt + "' >>daemon.toml")
+	}
 	h.write("etc/passwd", "root:x:0:0::/root:/usr/sbin/nologin\n"+somebody+":x:1000:1000::/:/bin/sh\n")
 	h.write("etc/ssh/sshd_config.d/grace.conf", "LoginGraceTime 600\n")
 	h.run("printf '\n[[rule]]\nrequire = \"" + require + "\"\nenrol_at_login = " + enrolAtLogin + "\n' >>daemon.toml")

@@ -47,6 +47,7 @@ var Kinds = []Kind{
 	{"sshd-one-prompt", Warning, "the password method, for which there is one prompt, is off"},
 	{"sshd-root", Warning, "root gets in over ssh with its password alone"},
 	{"sshd-grace", Warning, "sshd gives too little time to enrol in a login"},
+	{"sshd-usedns", Warning, "sshd gives names, and rules go by networks"},
 	{"sshd-stale", Warning, "sshd hasn't read its settings since they were changed"},
 	{"sshd-bypass", Note, "a key, or another method, lets in without a code"},
 	{"sshd-match", Note, "a Match block weakens the second factor for some"},
@@ -76,6 +77,7 @@ var Kinds = []Kind{
 	{"socket-deaf", Error, "nobody listens at a socket"},
 
 	{"config-broken", Error, "totpd.toml can't be used"},
+	{"config-group", Warning, "the rules name a group that the host doesn't know"},
 	{"config-stale", Warning, "the daemon hasn't read totpd.toml since it was changed"},
 
 	{"store-directory", Error, "the store's directory is missing"},

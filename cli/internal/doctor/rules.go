@@ -37,6 +37,7 @@ func (x *exam) lookRules() {
 		x.unseen("people", "what the rules say can't be found out: %v", err)
 		return
 	}
+	x.judgeConditions(r)
 	enrolled, reset := map[string]bool{}, false
 	for _, a := range x.accounts {
 		enrolled[a.User] = a.Enrolled
@@ -78,6 +79,19 @@ func (x *exam) lookRules() {
 	}
 }
 
+// judgeConditions finds conditions of rules that the host can't evaluate: the strictest rule holds there.
+func (x *exam) judgeConditions(r *reached) {
+	for _, name := range r.noGroups {
+		x.found("config-group", configFile, "groupadd "+shell(name)+"  # or take it out of the rules, and then: systemctl reload totpd",
+			"the rules name the group %s, which this host doesn't know: nobody can tell who is in it, so the strictest of that rule and those after it holds for everybody", name)
+	}
+	if r.byNetwork && x.sshd != nil && slices.Contains(x.sshd.settings.Values("usedns"), "yes") {
+		place, remedy, _ := x.sshd.wrong("UseDNS", "no")
+		x.sshd.found("sshd-usedns", place, remedy,
+			"sshd gives names instead of addresses (UseDNS yes), and rules go by the network a login comes from: where there is a name, the strictest of these rules holds")
+	}
+}
+
 // judgeGrace is for where somebody may enrol inside a login.
 func (s *server) judgeGrace() {
 	if s.settings.LoginGrace == 0 || s.settings.LoginGrace >= enrolTime {
@@ -96,7 +110,10 @@ type reached struct {
 	together bool     // password and code are asked for together: nobody enrols there
 	from     []string // where logins come from, as far as the rules tell that apart
 	enrols   bool     // somebody may have to enrol inside a login
-	asked    int
+	// byNetwork says that a rule goes by networks; noGroups are groups of the rules that the host doesn't know.
+	byNetwork bool
+	noGroups  []string
+	asked     int
 }
 
 // learn finds out what the rules tell apart.
@@ -105,7 +122,7 @@ func (r *reached) learn() error {
 	if err != nil {
 		return err
 	}
-	r.enrols, r.from = p.Enrols, []string{"local"}
+	r.enrols, r.from, r.byNetwork, r.noGroups = p.Enrols, []string{"local"}, p.ByNetwork, p.NoGroups
 	if r.service == "sshd" && len(p.Addresses) > 0 {
 		r.from = p.Addresses
 	}

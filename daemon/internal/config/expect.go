@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ type Expectation struct {
 	Groups  []string // that the user is in
 	Asks    bool     // Groups aren't given: the name service has them
 	Service string
-	From    string    // an address, or "local"
+	From    string    // an address, the name of a host, or "local"
 	On      time.Time // a noon; zero: now
 
 	want map[string]string // key to value, as TOML spells it
@@ -160,8 +159,8 @@ func (r *reader) expectation(t table) Expectation {
 			return service(value)
 		case "from":
 			e.From = textual
-			if _, err := netip.ParseAddr(textual); err != nil && textual != "local" {
-				return `must be one address, or "local"`
+			if !source.CanBe(textual) {
+				return `must be one address, the name of one host, or "local"`
 			}
 			return ""
 		case "on":

@@ -78,7 +78,7 @@ func TestExpectationErrors(t *testing.T) {
 		"expect = []":                                    "expect must be written [[expect]]",
 		"[[expect]]\ngroups = 'a'\n" + ok:                "expect.groups must be a list",
 		"[[expect]]\nservice = 'SU'\n" + ok:              "expect.service must be in lower case",
-		"[[expect]]\nfrom = '10.0.0.0/8'\n" + ok:         "expect.from must be one address, or \"local\"",
+		"[[expect]]\nfrom = '10.0.0.0/8'\n" + ok:         "expect.from must be one address, the name of one host, or \"local\"",
 		"[[expect]]\non = 'today'\n" + ok:                "expect.on must be a date",
 		"[[expect]]\nenrol_here = 1\n" + ok:              "expect.enrol_here must be true or false",
 		"[[expect]]\nremember = 366\n" + ok:              "expect.remember must be from 0 to 365",

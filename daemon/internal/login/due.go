@@ -18,7 +18,9 @@ func (d *Dialogue) source() source.Source {
 	if !d.caller.Root {
 		return source.Of(d.user, "", "")
 	}
-	return source.Of(d.user, d.open.RHost, d.open.RUser)
+	return source.Told(source.Login{
+		User: d.user, Service: d.open.Service, RHost: d.open.RHost, RUser: d.open.RUser, TTY: d.open.TTY,
+	})
 }
 
 // notDue lets in who is asked for nothing, and tells who will be.
@@ -37,7 +39,7 @@ func (d *Dialogue) notDue(now time.Time) decision {
 func (d *Dialogue) due(ctx context.Context, acc account.Account, now time.Time) (policy.Decision, error) {
 	s := d.service
 	q := policy.Question{User: d.user, Service: d.open.Service, Source: d.source(), MustEnrol: acc.MustEnrol, Now: now}
-	q, err := s.cfg.Rules.WithGroups(q, func(among []string) ([]string, error) { return s.groups(ctx, d.user, among) })
+	q, err := s.cfg.Rules.WithGroups(q, func(among []string) (in, unknown []string, err error) { return s.groups(ctx, d.user, among) })
 	if err != nil {
 		return policy.Decision{}, err
 	}

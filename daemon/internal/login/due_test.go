@@ -50,6 +50,13 @@ func TestRulesOfALogin(t *testing.T) {
 			wire.Open{User: "alice", Service: "sshd", RHost: "2001:db8::7"}, wire.NotDue},
 		"a name isn't an address": {exempt(policy.Rule{From: from(t, "0.0.0.0/0")}), root,
 			wire.Open{User: "alice", Service: "sshd", RHost: "192.0.2.7.example.org"}, 0},
+		"nothing says that it is here": {exempt(policy.Rule{From: from(t, "local")}), root,
+			wire.Open{User: "alice", Service: "sshd", TTY: "ssh"}, 0},
+		"who asks says so": {exempt(policy.Rule{From: from(t, "local")}), root,
+			wire.Open{User: "alice", Service: "su-like", RUser: "bob"}, wire.NotDue},
+		"the user's own program": {exempt(policy.Rule{From: from(t, "local")}), self,
+			wire.Open{User: "alice", Service: "locker"}, wire.NotDue},
+		"a group that isn't there": {exempt(policy.Rule{Groups: []string{"no-such-group"}}), root, open, 0},
 		"an address that isn't root's word": {exempt(policy.Rule{From: from(t, "192.0.2.0/24")}), self, open, 0},
 		"required":                          {policy.Rules{{Require: policy.Required}}, root, open, 0},
 	} {
@@ -63,6 +70,34 @@ func TestRulesOfALogin(t *testing.T) {
 			if e := w.last(t, 1); e.Reason != "exempt" || !strings.HasPrefix(e.Detail, "rule 1 ") {
 				t.Errorf("%s: event %+v", name, e)
 			}
+		}
+	}
+}
+
+// Reverse DNS doesn't turn the code off: a name is in no network for sure, nor is it in none. The line says why.
+func TestNamesDontLoosenRules(t *testing.T) {
+	rules := policy.Rules{
+		{Line: 3, From: append(from(t, "0.0.0.0/0"), from(t, "::/0")...), Require: policy.Required, NoEnrolAtLogin: true},
+		{Line: 7, Services: []string{"sshd"}, Require: policy.Exempt},
+	}
+	for _, host := range []string{"client.example.org", "localhost", "192.0.2.300", ""} {
+		w := newWorld()
+		w.cfg.Rules = rules
+		open := wire.Open{User: "alice", Service: "sshd", RHost: host, TTY: "ssh"}
+		d := w.Begin(root, open)
+		if got := read(t, d.Open(context.Background())); len(got.asks) != 1 {
+			t.Errorf("alice from %q: %+v", host, got)
+		}
+		d.Answer(context.Background(), []byte("000000"))
+		if e := w.events.all[len(w.events.all)-1]; !strings.Contains(e.Detail, "nobody can tell whether rule 1 (totpd.toml line 3) matches: from: ") {
+			t.Errorf("alice from %q: %+v", host, e)
+		}
+		open.User = "bob"
+		if got := read(t, w.Begin(root, open).Open(context.Background())); got.verdict != wire.Refused {
+			t.Errorf("bob from %q: %+v", host, got)
+		}
+		if e := w.events.all[len(w.events.all)-1]; !strings.Contains(e.Detail, "the strictest of rule 1 (totpd.toml line 3), rule 2 (totpd.toml line 7); nobody can tell") {
+			t.Errorf("bob from %q: %+v", host, e)
 		}
 	}
 }

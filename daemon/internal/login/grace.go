@@ -3,16 +3,16 @@ package login
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
+	"github.com/totpd/totpd/daemon/internal/source"
 )
 
 // session returns the hash of the terminal session that sudo, su or the like asks in, for this user and this
 // service, or nil. Who asks, and at which terminal, is root's word.
 func (d *Dialogue) session() []byte {
-	if !d.caller.Root || d.caller.Session == nil || d.rule.Grace <= 0 || !d.source().Local() || !isTerminal(d.open.TTY) {
+	if !d.caller.Root || d.caller.Session == nil || d.rule.Grace <= 0 || !d.source().Local() || !source.IsTerminal(d.open.TTY) {
 		return nil
 	}
 	name := d.caller.Session()
@@ -21,12 +21,6 @@ func (d *Dialogue) session() []byte {
 	}
 	text := fmt.Sprintf("%q %q %q %q", name, d.open.TTY, d.open.RUser, d.open.Service)
 	return d.service.key.Hash(d.user, account.PurposeGrace, text)
-}
-
-// isTerminal says whether PAM_TTY names one: not an X display, nor "ssh" or "cron".
-func isTerminal(tty string) bool {
-	tty, device := strings.CutPrefix(tty, "/dev/")
-	return device && tty != "" || strings.HasPrefix(tty, "pts/") || strings.HasPrefix(tty, "tty")
 }
 
 // inGrace says whether a code was right in this session a moment ago.

@@ -51,8 +51,8 @@ var ErrUnknownUser = errors.New("no such user")
 // Lookup returns the canonical spelling of a user name: the key of the account.
 type Lookup func(ctx context.Context, name string) (canonical string, err error)
 
-// GroupsOf returns those of the groups among that a user is in.
-type GroupsOf func(ctx context.Context, user string, among []string) ([]string, error)
+// GroupsOf returns those of the groups among that a user is in, and those that the host doesn't know.
+type GroupsOf func(ctx context.Context, user string, among []string) (in, unknown []string, err error)
 
 // Config are the settings of a login.
 type Config struct {

@@ -158,18 +158,20 @@ func newWorld() *world {
 		}
 		return "", fmt.Errorf("look up a user: %w", ErrUnknownUser)
 	}
-	groups := func(_ context.Context, user string, among []string) ([]string, error) {
+	groups := func(_ context.Context, user string, among []string) (in, unknown []string, err error) {
 		w.groupsAsked++
 		if user == "carol" {
-			return nil, errors.New("directory does not answer")
+			return nil, nil, errors.New("directory does not answer")
 		}
-		var in []string
 		for _, group := range among {
-			if group == user+"s" {
+			switch group {
+			case user + "s":
 				in = append(in, group)
+			case "no-such-group":
+				unknown = append(unknown, group)
 			}
 		}
-		return in, nil
+		return in, unknown, nil
 	}
 	e := enrol.New(w.store, sealed{}, enrol.Config{
 		Host: "web1", Digits: 6, Period: 30, Algorithm: account.SHA1, Skew: 1, Limits: cfg.Limits,

@@ -49,9 +49,17 @@ func (p Place) String() string {
 	return p.net.String()
 }
 
-// Has says whether s is there. A remote host of which only the name is known is nowhere.
-func (p Place) Has(s source.Source) bool {
-	return p.local && s.Local() || s.Addr.IsValid() && p.net.Contains(s.Addr)
+// Has says whether s is there. A remote host of which only a name is known, or nothing, may be anywhere.
+func (p Place) Has(s source.Source) Met {
+	switch {
+	case p == Place{}:
+		return No
+	case s.Doubt() != "":
+		return Unknown
+	case p.local && s.Local() || s.Addr.IsValid() && p.net.Contains(s.Addr):
+		return Yes
+	}
+	return No
 }
 
 // within says whether one of places has all that p has.

@@ -1,12 +1,15 @@
 // Package policy decides who needs a code, by the rules of the configuration. It is pure: it looks nobody
 // up and reads no clock.
 //
-// Always true: the first rule of which every condition is met decides alone, and without one a second
-// factor is optional; a reset never asks for less.
+// Always true: the first rule of which every condition is met decides, and without one a second factor is
+// optional; where nobody can tell whether a condition is met, the strictest of all that may decide holds; a reset
+// never asks for less.
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/source"
@@ -16,6 +19,7 @@ import (
 type Question struct {
 	User      string   // canonical
 	Groups    []string // of those that Rules.Groups returns, the ones that the user is in
+	NoGroups  []string // likewise, the ones that the host doesn't know
 	Service   string   // PAM service
 	Source    source.Source
 	MustEnrol bool // root has reset the user's second factor
@@ -51,6 +55,7 @@ func KindOf(text string) Kind {
 type Decision struct {
 	Kind   Kind
 	Reason string // for the journal: which rule, or "default"
+	Doubt  string // for the journal: why nobody can tell which rule decides, and the strictest does; or ""
 	// EnrolBy is until when who hasn't enrolled gets in all the same, where Kind is Required. A time that has
 	// passed is zero.
 	EnrolBy time.Time
@@ -97,23 +102,70 @@ func (d Decision) Due(enrolled, canAnswer bool) Due {
 	return 0
 }
 
-// Decide answers the question by the first rule that matches.
+// Decide answers the question by the first rule that matches, or by the strictest of those that may be it.
 func Decide(rules Rules, q Question) Decision {
-	d := Decision{Kind: Optional, Reason: "default", EnrolHere: true}
-	if i := rules.Match(q); i >= 0 {
-		r := rules[i]
-		d = Decision{
-			Kind: r.Require, Reason: fmt.Sprintf("rule %d (totpd.toml line %d)", i+1, r.Line),
-			EnrolHere: !r.NoEnrolAtLogin && (len(r.EnrolFrom) == 0 || comesFrom(r.EnrolFrom, q.Source)),
-			Remember:  r.Remember, Grace: r.Grace,
+	candidates, sure := rules.candidates(q)
+	var d Decision
+	var reasons []string
+	for n, i := range candidates {
+		one := rules[i].decision(i, q)
+		if rules[i].Match(q) == Unknown && d.Doubt == "" {
+			one.Doubt = fmt.Sprintf("nobody can tell whether %s matches: %s", one.Reason, rules[i].whyUnknown(q))
 		}
-		if d.Kind == Required && q.Now.Before(r.EnrolBy) {
-			d.EnrolBy = r.EnrolBy
+		reasons = append(reasons, one.Reason)
+		if n > 0 {
+			one = strictest(d, one)
 		}
+		d = one
+	}
+	if !sure {
+		fallback := Decision{Kind: Optional, Reason: "default", EnrolHere: true}
+		reasons = append(reasons, fallback.Reason)
+		if len(candidates) > 0 {
+			fallback = strictest(d, fallback)
+		}
+		d = fallback
+	}
+	if d.Reason = reasons[0]; len(reasons) > 1 {
+		d.Reason = "the strictest of " + strings.Join(reasons, ", ")
 	}
 	if q.MustEnrol && (d.Kind == Optional || d.Kind == Required) {
 		d.Kind, d.EnrolBy = Required, time.Time{}
 		d.Reason += ", after a reset"
 	}
+	return d
+}
+
+// decision is that of the rule at index i, where it decides alone.
+func (r Rule) decision(i int, q Question) Decision {
+	d := Decision{
+		Kind: r.Require, Reason: fmt.Sprintf("rule %d (totpd.toml line %d)", i+1, r.Line),
+		EnrolHere: !r.NoEnrolAtLogin && (len(r.EnrolFrom) == 0 || comesFrom(r.EnrolFrom, q.Source) == Yes),
+		Remember:  r.Remember, Grace: r.Grace,
+	}
+	if d.Kind == Required && q.Now.Before(r.EnrolBy) {
+		d.EnrolBy = r.EnrolBy
+	}
+	return d
+}
+
+// strictest asks in every respect for what the stricter one of a and b asks for. It has no Reason.
+func strictest(a, b Decision) Decision {
+	if a.Kind == 0 || b.Kind == 0 {
+		return Decision{Doubt: cmp.Or(a.Doubt, b.Doubt)} // of settings that are broken
+	}
+	if a.Kind > b.Kind {
+		a, b = b, a
+	}
+	d := b // the one that asks for more
+	d.Doubt = cmp.Or(a.Doubt, b.Doubt)
+	if a.Kind == Exempt {
+		return d // it lets in, and says nothing of what it takes otherwise
+	}
+	if a.Kind == Required && a.EnrolBy.Before(d.EnrolBy) {
+		d.EnrolBy = a.EnrolBy
+	}
+	d.EnrolHere = a.EnrolHere && b.EnrolHere
+	d.Remember, d.Grace = min(a.Remember, b.Remember), min(a.Grace, b.Grace)
 	return d
 }

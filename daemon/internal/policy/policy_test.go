@@ -58,12 +58,12 @@ func TestDecide(t *testing.T) {
 		{"robot", "robots", "sshd", "192.0.2.8", "rule 5 (", Required},
 		{"robot", "robots", "sshd", "2001:db9::1", "rule 5 (", Required},
 		{"robot", "robots", "sshd", local, "default", Optional},
-		{"robot", "robots", "sshd", "inside.example.org", "default", Optional},
+		{"robot", "robots", "sshd", "inside.example.org", "the strictest of rule 2 (totpd.toml line 5), rule 5 (totpd.toml line 15), default", Required},
 		{"alice", "", "sshd", "10.1.2.3", "rule 5 (", Required},
 		{"alice", "admins", "sudo", local, "rule 3 (", Optional},
 		{"alice", "admins", "sshd", "10.1.2.3", "rule 4 (", Required},
 		{"alice", "admins robots", "sshd", "10.1.2.3", "rule 2 (", Exempt},
-		{"Root", "Robots", "LOGIN", local, "default", Optional},
+		{"Root", "Robots", "LOGIN", local, "the strictest of rule 1 (totpd.toml line 1), default", Optional},
 	} {
 		q := Question{User: c.user, Groups: strings.Fields(c.groups), Service: c.service, Source: source.Of(c.user, c.from, ""), Now: july}
 		d := Decide(site(t), q)
@@ -157,7 +157,7 @@ func TestGroupsThatMatter(t *testing.T) {
 		}
 	}
 	twice := Rules{{Users: []string{"bob"}, Groups: []string{"c"}}, {Groups: []string{"a", "b"}}, {Groups: []string{"b"}}, {}, {Groups: []string{"d"}}}
-	if got := twice.Groups(Question{}); !slices.Equal(got, []string{"a", "b"}) {
+	if got := twice.Groups(Question{User: "alice"}); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -189,12 +189,12 @@ func TestGroupsAreAllThatMatters(t *testing.T) {
 func TestUnmet(t *testing.T) {
 	r := Rule{Users: []string{"bob"}, Groups: []string{"g"}, Services: []string{"su"}, From: from(t, "local")}
 	q := Question{User: "alice", Service: "sshd", Source: source.Of("alice", "192.0.2.1", "")}
-	if got := r.Unmet(q); !slices.Equal(got, []string{"users", "services", "from", "groups"}) {
-		t.Errorf("%q", got)
+	if got, unknown := r.Conditions(q); !slices.Equal(got, []string{"users", "services", "from", "groups"}) || unknown != nil || r.Match(q) != No {
+		t.Errorf("%q, %q", got, unknown)
 	}
 	q = Question{User: "bob", Service: "su", Groups: []string{"g"}}
-	if got := r.Unmet(q); got != nil {
-		t.Errorf("%q", got)
+	if got, unknown := r.Conditions(q); got != nil || unknown != nil || r.Match(q) != Yes {
+		t.Errorf("%q, %q", got, unknown)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%s is %v", text, p)
 		}
 	}
-	if (Place{}).Has(source.Source{}) || (Place{}).Has(source.Of("a", "::", "")) {
+	if (Place{}).Has(source.Source{}) != No || (Place{}).Has(source.Of("a", "::", "")) != No || (Place{}).Has(source.Of("a", "host", "")) != No {
 		t.Error("something is nowhere")
 	}
 }

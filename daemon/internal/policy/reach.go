@@ -53,3 +53,20 @@ func (rs Rules) Enrols(service string) bool {
 		return r.Require == Required && !r.NoEnrolAtLogin && (len(r.Services) == 0 || slices.Contains(r.Services, service))
 	})
 }
+
+// ByNetwork says whether a rule depends on the network that a login comes from.
+func (rs Rules) ByNetwork() bool {
+	return slices.ContainsFunc(rs, func(r Rule) bool {
+		return slices.ContainsFunc(slices.Concat(r.From, r.EnrolFrom), func(p Place) bool { return p.net.IsValid() })
+	})
+}
+
+// AllGroups returns the groups that the rules name, each once.
+func (rs Rules) AllGroups() []string {
+	var names []string
+	for _, r := range rs {
+		names = append(names, r.Groups...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/source"
@@ -28,52 +30,132 @@ type Rule struct {
 	Grace          time.Duration
 }
 
+// Met says whether a login meets a condition.
+type Met int
+
+// The answers. What a name service or a login program leaves open is Unknown.
+const (
+	No Met = iota
+	Unknown
+	Yes
+)
+
 // condition is one key of a rule that has to be met.
 type condition struct {
 	key    string
-	met    func(Rule, Question) bool
-	covers func(a, b Rule) bool // whoever meets that of b meets that of a
+	met    func(Rule, Question) Met
+	why    func(Rule, Question) string // that can't be told, where met is Unknown
+	covers func(a, b Rule) bool        // whoever meets that of b meets that of a
 }
 
 // conditions are all that there are. That on groups is the last: it is the one that somebody has to be
 // asked about.
 var conditions = []condition{
-	named("users", func(r Rule) []string { return r.Users }, func(q Question) []string { return []string{q.User} }),
-	named("services", func(r Rule) []string { return r.Services }, func(q Question) []string { return []string{q.Service} }),
+	{"users", usersMet, spelling, covers(func(r Rule) []string { return r.Users })},
+	{"services", servicesMet, spelling, covers(func(r Rule) []string { return r.Services })},
 	{
 		"from",
-		func(r Rule, q Question) bool { return len(r.From) == 0 || comesFrom(r.From, q.Source) },
+		func(r Rule, q Question) Met {
+			if len(r.From) == 0 {
+				return Yes
+			}
+			return comesFrom(r.From, q.Source)
+		},
+		func(_ Rule, q Question) string { return q.Source.Doubt() },
 		func(a, b Rule) bool {
 			return len(a.From) == 0 || len(b.From) > 0 && !slices.ContainsFunc(b.From, func(p Place) bool { return !within(a.From, p) })
 		},
 	},
-	named("groups", func(r Rule) []string { return r.Groups }, func(q Question) []string { return q.Groups }),
+	{"groups", groupsMet, missingGroups, covers(func(r Rule) []string { return r.Groups })},
 }
 
-// named is a condition that is met by one name of several.
-func named(key string, of func(Rule) []string, has func(Question) []string) condition {
-	return condition{
-		key,
-		func(r Rule, q Question) bool { return len(of(r)) == 0 || shares(of(r), has(q)) },
-		func(a, b Rule) bool {
-			return len(of(a)) == 0 || len(of(b)) > 0 && !slices.ContainsFunc(of(b), func(n string) bool { return !slices.Contains(of(a), n) })
-		},
+// covers compares two lists of names, of which one is met.
+func covers(of func(Rule) []string) func(a, b Rule) bool {
+	return func(a, b Rule) bool {
+		return len(of(a)) == 0 || len(of(b)) > 0 && !slices.ContainsFunc(of(b), func(n string) bool { return !slices.Contains(of(a), n) })
 	}
 }
 
-func shares(a, b []string) bool {
-	return slices.ContainsFunc(a, func(n string) bool { return slices.Contains(b, n) })
+func usersMet(r Rule, q Question) Met { return oneOf(r.Users, q.User) }
+
+func servicesMet(r Rule, q Question) Met { return oneOf(r.Services, q.Service) }
+
+// oneOf looks for a name in a list. Whether names that differ in case only, or an empty one, are meant can't be
+// told.
+func oneOf(list []string, name string) Met {
+	switch {
+	case len(list) == 0, slices.Contains(list, name):
+		return Yes
+	case name == "", slices.ContainsFunc(list, func(n string) bool { return strings.EqualFold(n, name) }):
+		return Unknown
+	}
+	return No
 }
 
-// Unmet returns the keys of the conditions that aren't met. None: the rule matches.
-func (r Rule) Unmet(q Question) []string {
-	var keys []string
-	for _, c := range conditions {
-		if !c.met(r, q) {
-			keys = append(keys, c.key)
+// spelling says why oneOf returns Unknown.
+func spelling(r Rule, q Question) string {
+	if q.Service == "" && len(r.Services) > 0 {
+		return "the program gave no service"
+	}
+	return "a name of it differs in upper and lower case only"
+}
+
+// groupsMet says whether the user is in one of the rule's groups. A group that the host doesn't know may have
+// members all the same: a directory that is down knows no groups either.
+func groupsMet(r Rule, q Question) Met {
+	shares := func(names []string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(r.Groups, n) })
+	}
+	switch {
+	case len(r.Groups) == 0, shares(q.Groups):
+		return Yes
+	case shares(q.NoGroups):
+		return Unknown
+	}
+	return No
+}
+
+func missingGroups(r Rule, q Question) string {
+	for _, name := range r.Groups {
+		if slices.Contains(q.NoGroups, name) {
+			return fmt.Sprintf("this host has no group %q", name)
 		}
 	}
-	return keys
+	return ""
+}
+
+// Conditions returns the keys of the conditions that aren't met, and of those that may be: nobody can tell.
+func (r Rule) Conditions(q Question) (unmet, unknown []string) {
+	for _, c := range conditions {
+		switch c.met(r, q) {
+		case No:
+			unmet = append(unmet, c.key)
+		case Unknown:
+			unknown = append(unknown, c.key)
+		}
+	}
+	return unmet, unknown
+}
+
+// Match says whether all conditions are met.
+func (r Rule) Match(q Question) Met {
+	switch unmet, unknown := r.Conditions(q); {
+	case unmet != nil:
+		return No
+	case unknown != nil:
+		return Unknown
+	}
+	return Yes
+}
+
+// whyUnknown says why nobody can tell whether the rule matches.
+func (r Rule) whyUnknown(q Question) string {
+	for _, c := range conditions {
+		if c.met(r, q) == Unknown {
+			return c.key + ": " + c.why(r, q)
+		}
+	}
+	return ""
 }
 
 // Covers says that no login matches other without matching r too: after r, other is never reached.
@@ -81,9 +163,18 @@ func (r Rule) Covers(other Rule) bool {
 	return !slices.ContainsFunc(conditions, func(c condition) bool { return !c.covers(r, other) })
 }
 
-// Match returns the index of the first rule that matches, or -1.
-func (rs Rules) Match(q Question) int {
-	return slices.IndexFunc(rs, func(r Rule) bool { return r.Unmet(q) == nil })
+// candidates returns the indexes of the rules that may be the first one that matches, and whether the last of
+// them surely matches: otherwise it may be that none does.
+func (rs Rules) candidates(q Question) (all []int, sure bool) {
+	for i, r := range rs {
+		switch r.Match(q) {
+		case Yes:
+			return append(all, i), true
+		case Unknown:
+			all = append(all, i)
+		}
+	}
+	return all, false
 }
 
 // Groups returns the groups on whose members the answer depends, each once. It is empty where the other
@@ -93,10 +184,11 @@ func (rs Rules) Groups(q Question) []string {
 	for _, r := range rs {
 		asks := r.Groups
 		r.Groups = nil
-		if r.Unmet(q) != nil {
+		match := r.Match(q)
+		if match == No {
 			continue
 		}
-		if len(asks) == 0 {
+		if len(asks) == 0 && match == Yes {
 			break
 		}
 		for _, name := range asks {
@@ -109,17 +201,22 @@ func (rs Rules) Groups(q Question) []string {
 }
 
 // WithGroups returns the question with the user's groups, as far as the answer depends on them. lookup says
-// which of some groups the user is in; when it fails, so does this: a rule is never passed over.
-func (rs Rules) WithGroups(q Question, lookup func(among []string) ([]string, error)) (Question, error) {
+// which of some groups the user is in, and which the host doesn't know; when it fails, so does this: a rule is
+// never passed over.
+func (rs Rules) WithGroups(q Question, lookup func(among []string) (in, unknown []string, err error)) (Question, error) {
 	among := rs.Groups(q)
 	if len(among) == 0 {
 		return q, nil
 	}
 	var err error
-	q.Groups, err = lookup(among)
+	q.Groups, q.NoGroups, err = lookup(among)
 	return q, err
 }
 
-func comesFrom(places []Place, s source.Source) bool {
-	return slices.ContainsFunc(places, func(p Place) bool { return p.Has(s) })
+func comesFrom(places []Place, s source.Source) Met {
+	best := No
+	for _, p := range places {
+		best = max(best, p.Has(s))
+	}
+	return best
 }

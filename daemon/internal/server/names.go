@@ -22,7 +22,7 @@ type Names struct {
 	slots    chan struct{}
 	byName   func(string) (*user.User, error)
 	byUID    func(string) (*user.User, error)
-	groupsOf func(name string, among []string) ([]string, error)
+	groupsOf func(name string, among []string) (in, unknown []string, err error)
 }
 
 // NewNames returns Names that wait 2 s and let 64 lookups hang.
@@ -51,10 +51,15 @@ func (n *Names) OfUID(ctx context.Context, uid uint32) (string, error) {
 }
 
 // GroupsOf returns those of the groups among that the user is in: by their numbers, since a group may have
-// several names. A group that the host doesn't know has no members. The user is known by its canonical
-// name; any doubt is an error.
-func (n *Names) GroupsOf(ctx context.Context, name string, among []string) ([]string, error) {
-	return aside(ctx, n, func() ([]string, error) { return n.groupsOf(name, among) })
+// several names. It also returns those that the host doesn't know. The user is known by its canonical name; any
+// other doubt is an error.
+func (n *Names) GroupsOf(ctx context.Context, name string, among []string) (in, unknown []string, err error) {
+	type groups struct{ in, unknown []string }
+	all, err := aside(ctx, n, func() (groups, error) {
+		in, unknown, err := n.groupsOf(name, among)
+		return groups{in, unknown}, err
+	})
+	return all.in, all.unknown, err
 }
 
 // HasGroup says whether the host knows a group.
@@ -116,26 +121,27 @@ func named(u *user.User, err error) (string, error) {
 }
 
 // groupsOf asks the name service of this host.
-func groupsOf(name string, among []string) ([]string, error) {
+func groupsOf(name string, among []string) (in, unknown []string, err error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	member, err := u.GroupIds()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var in []string
 	for _, group := range among {
 		id, found, err := groupID(group)
 		switch {
 		case err != nil:
-			return nil, err
-		case found && slices.Contains(member, id):
+			return nil, nil, err
+		case !found:
+			unknown = append(unknown, group)
+		case slices.Contains(member, id):
 			in = append(in, group)
 		}
 	}
-	return in, nil
+	return in, unknown, nil
 }
 
 func groupID(name string) (id string, found bool, err error) {

@@ -61,10 +61,10 @@ func TestHungNameService(t *testing.T) {
 		<-hang
 		return &user.User{Username: "alice"}, nil
 	}
-	n.groupsOf = func(string, []string) ([]string, error) {
+	n.groupsOf = func(string, []string) (in, unknown []string, err error) {
 		lookups <- struct{}{}
 		<-hang
-		return nil, nil
+		return nil, nil, nil
 	}
 	for range 100 {
 		go n.GroupsOf(context.Background(), "alice", []string{"staff"})
@@ -77,7 +77,7 @@ func TestHungNameService(t *testing.T) {
 	if took := time.Since(begun); took > time.Second {
 		t.Errorf("waited %v", took)
 	}
-	if in, err := n.GroupsOf(t.Context(), "alice", []string{"staff"}); in != nil || err == nil {
+	if in, _, err := n.GroupsOf(t.Context(), "alice", []string{"staff"}); in != nil || err == nil {
 		t.Errorf("%q, %v", in, err)
 	}
 	time.Sleep(100 * time.Millisecond)
@@ -97,11 +97,11 @@ func TestGroupsOfThisHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := n.GroupsOf(t.Context(), "root", []string{"no-such-group", g.Name, "nogroup"})
-	if err != nil || len(in) != 1 || in[0] != g.Name {
-		t.Errorf("root is in %q: %v", in, err)
+	in, unknown, err := n.GroupsOf(t.Context(), "root", []string{"no-such-group", g.Name, "nogroup"})
+	if err != nil || len(in) != 1 || in[0] != g.Name || len(unknown) != 1 || unknown[0] != "no-such-group" {
+		t.Errorf("root is in %q, unknown are %q: %v", in, unknown, err)
 	}
-	if in, err := n.GroupsOf(t.Context(), "no-such-user", []string{g.Name}); err == nil {
+	if in, _, err := n.GroupsOf(t.Context(), "no-such-user", []string{g.Name}); err == nil {
 		t.Errorf("nobody is in %q", in)
 	}
 	for name, want := range map[string]bool{g.Name: true, "no-such-group": false} {

@@ -19,7 +19,9 @@ func TestPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := NewNames()
-	names.groupsOf = func(user string, among []string) ([]string, error) { return nil, errors.New("no directory") }
+	names.groupsOf = func(user string, among []string) (in, unknown []string, err error) {
+		return nil, nil, errors.New("no directory")
+	}
 	var rules policy.Rules
 	a := serveControl(t, func(p *Parts) {
 		p.Names = names
