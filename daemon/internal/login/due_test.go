@@ -56,7 +56,7 @@ func TestRulesOfALogin(t *testing.T) {
 			wire.Open{User: "alice", Service: "su-like", RUser: "bob"}, wire.NotDue},
 		"the user's own program": {exempt(policy.Rule{From: from(t, "local")}), self,
 			wire.Open{User: "alice", Service: "locker"}, wire.NotDue},
-		"a group that isn't there": {exempt(policy.Rule{Groups: []string{"no-such-group"}}), root, open, 0},
+		"a group that isn't there":          {exempt(policy.Rule{Groups: []string{"no-such-group"}}), root, open, 0},
 		"an address that isn't root's word": {exempt(policy.Rule{From: from(t, "192.0.2.0/24")}), self, open, 0},
 		"required":                          {policy.Rules{{Require: policy.Required}}, root, open, 0},
 	} {
