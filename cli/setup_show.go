@@ -167,7 +167,7 @@ func (s *setup) showChecks(checks []trial.Check) error {
 		services[c.What] = append(services[c.What], c.Service)
 	}
 	if len(checks) > 0 {
-		s.say("\nTried on a copy, as the user %s:", s.who)
+		s.say("\nTried on a copy, with the account %q (the right password is assumed):", s.who)
 		for _, what := range order {
 			s.say("  ok      %s (%s)", what, strings.Join(services[what], ", "))
 		}

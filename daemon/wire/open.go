@@ -24,6 +24,7 @@ type Open struct {
 	ID       LoginID
 	Columns  uint16 // Version 2: of the terminal that the login program itself runs on; 0: not known
 	Combined bool   // Version 2: password and code are typed together
+	Trial    bool   // the frame is a KindTrial: nobody logs in
 }
 
 // fields lists the texts in the order of the frame. In Version 2 two bytes of Columns (big endian) and one
@@ -42,9 +43,9 @@ func rest(version byte) int {
 
 func (o *Open) validID() bool { return o.ID == "" || len(o.ID) == IDSize }
 
-// DecodeOpen reads the content of an Open frame. The strings are copies.
+// DecodeOpen reads the content of an Open frame, or of a trial. The strings are copies.
 func DecodeOpen(f Frame) (Open, error) {
-	if f.Kind != KindOpen {
+	if f.Kind != KindOpen && f.Kind != KindTrial {
 		return Open{}, ErrKind
 	}
 	p := f.Text
@@ -54,7 +55,7 @@ func DecodeOpen(f Frame) (Open, error) {
 	if p[0] < Oldest || p[0] > Version {
 		return Open{}, ErrVersion
 	}
-	o := Open{Version: p[0]}
+	o := Open{Version: p[0], Trial: f.Kind == KindTrial}
 	p = p[1:]
 	for _, field := range o.fields() {
 		if len(p) < 2 {
@@ -87,7 +88,7 @@ func DecodeOpen(f Frame) (Open, error) {
 	return o, nil
 }
 
-// AppendOpen appends an Open frame to dst, or returns an error and dst as it was. What the Version doesn't
+// AppendOpen appends an Open frame, or that of a trial, to dst, or returns an error and dst as it was. What the Version doesn't
 // know is an error: ErrVersion.
 func AppendOpen(dst []byte, o *Open) ([]byte, error) {
 	version := o.Version
@@ -110,7 +111,11 @@ func AppendOpen(dst []byte, o *Open) ([]byte, error) {
 	if size > MaxPayload {
 		return dst, ErrSize
 	}
-	dst = append(dst, byte(KindOpen), byte(size>>8), byte(size), version)
+	kind := KindOpen
+	if o.Trial {
+		kind = KindTrial
+	}
+	dst = append(dst, byte(kind), byte(size>>8), byte(size), version)
 	for _, field := range o.fields() {
 		dst = append(dst, byte(len(*field)>>8), byte(len(*field)))
 		dst = append(dst, *field...)

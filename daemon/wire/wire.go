@@ -21,6 +21,10 @@
 // looked at the password. There the one Ask is a Combined one; the module keeps the password and answers
 // with the code behind it, or hangs up when the password is wrong. The password is in no frame.
 //
+// A trial is an Open of a kind of its own. No module sends one: totpctl stands between the module and the
+// daemon when it tries a login, and changes the kind of the module's Open on the way. A trial ends with the
+// first thing that the daemon would do, and leaves nothing behind.
+//
 // How the dialogue may change: module and daemon are upgraded together, but not at one moment. A login
 // program keeps the module that it has loaded, a screen locker for months; and between the unpacking of
 // a package and the restart of the daemon, new modules meet the old daemon. So
@@ -58,13 +62,14 @@ const IDSize = 32
 // Kind is the first byte of a frame.
 type Kind byte
 
-// The five messages.
+// The messages.
 const (
 	KindOpen    Kind = 1 // module to daemon: who is logging in, through what, from where
 	KindAnswer  Kind = 2 // module to daemon: what the person typed
 	KindAsk     Kind = 3 // daemon to module: show a prompt and return what is typed
 	KindTell    Kind = 4 // daemon to module: show a text
 	KindVerdict Kind = 5 // daemon to module: the end
+	KindTrial   Kind = 6 // totpctl to daemon: an Open to be tried
 )
 
 // Style says how an Ask or a Tell is shown.
@@ -130,7 +135,7 @@ type Frame struct {
 	Kind    Kind
 	Style   Style   // of an Ask or a Tell
 	Outcome Outcome // of a Verdict
-	Text    []byte  // of an Ask, a Tell or an Answer; of an Open: what DecodeOpen reads
+	Text    []byte  // of an Ask, a Tell or an Answer; of an Open or a trial: what DecodeOpen reads
 	Tails   []byte  // of a Combined Ask: how many digits a code may have that follows the password at once
 }
 
@@ -145,7 +150,7 @@ func Decode(buf []byte) (f Frame, n int, err error) {
 		return Frame{}, 0, nil
 	}
 	kind := Kind(buf[0])
-	if kind < KindOpen || kind > KindVerdict {
+	if kind < KindOpen || kind > KindTrial {
 		return Frame{}, 0, ErrKind
 	}
 	if len(buf) < HeaderSize {
@@ -167,7 +172,7 @@ func Decode(buf []byte) (f Frame, n int, err error) {
 
 func decodePayload(kind Kind, p []byte) (Frame, error) {
 	switch kind {
-	case KindOpen:
+	case KindOpen, KindTrial:
 		return Frame{Kind: kind, Text: p}, nil
 	case KindAnswer:
 		if holdsNUL(p) {

@@ -24,6 +24,13 @@ var old = func() Open {
 	return o
 }()
 
+// tried is alice's login as totpctl tries it. Only the kind of the frame differs.
+var tried = func() Open {
+	o := alice
+	o.Trial = true
+	return o
+}()
+
 // frames is one of each kind, as the Append functions make them.
 func frames(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -40,6 +47,8 @@ func frames(t testing.TB) map[string][]byte {
 	keep("old open", frame, err)
 	frame, err = AppendOpen(nil, &Open{})
 	keep("empty open", frame, err)
+	frame, err = AppendOpen(nil, &tried)
+	keep("trial", frame, err)
 	frame, err = AppendAnswer(nil, []byte("123 456"))
 	keep("answer", frame, err)
 	frame, err = AppendAnswer(nil, nil)
@@ -65,7 +74,7 @@ func frames(t testing.TB) map[string][]byte {
 // again encodes what was decoded.
 func again(f Frame) ([]byte, error) {
 	switch f.Kind {
-	case KindOpen:
+	case KindOpen, KindTrial:
 		o, err := DecodeOpen(f)
 		if err != nil {
 			return nil, err
@@ -102,7 +111,7 @@ func TestWhatIsEncodedDecodes(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string]Open{"open": alice, "old open": old, "empty open": {Version: Version}} {
+	for name, want := range map[string]Open{"open": alice, "old open": old, "empty open": {Version: Version}, "trial": tried} {
 		f, _, _ := Decode(frames(t)[name])
 		if o, err := DecodeOpen(f); err != nil || o != want {
 			t.Errorf("%+v, %v", o, err)
@@ -134,7 +143,7 @@ func TestBadFrames(t *testing.T) {
 		want  error
 	}{
 		"kind 0":              {[]byte{0}, ErrKind},
-		"kind 6":              {[]byte{6, 0, 0}, ErrKind},
+		"kind 7":              {[]byte{7, 0, 0}, ErrKind},
 		"kind 255":            {[]byte("\xff\xff\xff\xff"), ErrKind},
 		"payload too long":    {[]byte{4, 0x40, 1}, ErrSize},
 		"answer too long":     {answer(MaxAnswer + 1), ErrSize},

@@ -30,6 +30,8 @@ type Answer struct {
 	Text  string   // what libpam calls it
 	Asked []string // the prompts
 	Said  []string // the messages
+	// Unreached is why there was no daemon to ask; empty: there was one, or nobody asked for it.
+	Unreached string `json:"-"`
 }
 
 // timeMax is for one login; with a dead daemon, a second passes.

@@ -31,6 +31,7 @@ type copier struct {
 	dir     string
 	module  []string // where ours is, and arguments for it; empty: as the lines have it
 	purpose purpose
+	relays  relays // to the daemon
 	files   int
 }
 
@@ -102,10 +103,13 @@ func (c *copier) ours(l stack.Line) stack.Line {
 		l.Args = append(l.Args, c.module[1:]...)
 	}
 	switch c.purpose {
+	case rightPassword, verifiedKey:
+		login, passwords := sockets(l.Args)
+		l.Args = append(without(l.Args, "socket=", "password_socket="), "socket="+c.relays.to(c.dir, login), "password_socket="+passwords)
 	case daemonGone, keyDaemonGone:
 		l.Args = append(without(l.Args, "socket=", "timeout="), "socket="+filepath.Join(c.dir, "nobody"), "timeout=1")
 	case wrongTogether:
-		passwords := passwordSocket(l.Args)
+		_, passwords := sockets(l.Args)
 		l.Args = append(without(l.Args, "socket=", "password_socket="), "socket="+filepath.Join(c.dir, feigned), "password_socket="+passwords)
 	}
 	return l
@@ -118,9 +122,9 @@ func without(args []string, names ...string) []string {
 	})
 }
 
-// passwordSocket is where our module asks about passwords: see pam_totpd(8).
-func passwordSocket(args []string) string {
-	login, passwords := "/run/totpd/login.sock", ""
+// sockets are where our module asks for a verdict, and about passwords: see pam_totpd(8).
+func sockets(args []string) (login, passwords string) {
+	login = "/run/totpd/login.sock"
 	for _, arg := range args {
 		if path, is := strings.CutPrefix(arg, "socket="); is {
 			login = path
@@ -132,7 +136,7 @@ func passwordSocket(args []string) string {
 	if passwords == "" {
 		passwords = filepath.Join(filepath.Dir(login), "password.sock")
 	}
-	return passwords
+	return login, passwords
 }
 
 func with(l stack.Line, module string, args ...string) stack.Line {

@@ -1,6 +1,9 @@
 // Package trial tries out how logins would go with a changed PAM configuration: real transactions of the
 // real libpam, on a copy in a private directory, each in a process of its own with a time limit.
 //
+// A trial is no login: totpd says what it would do, and does nothing (see relay). Only modules that check
+// passwords hear of the wrong one.
+//
 // What it tries is the order of things: that a wrong password ends before the code, that a right one goes on
 // to the daemon, and that without the daemon nobody gets in. The modules that check passwords are real when
 // a wrong one is tried; that a password is right is only pretended, since nobody tells it theirs.
@@ -55,8 +58,18 @@ func (t *Trial) Service(ctx context.Context, name string, withKey, onePrompt boo
 // Without tries the logins of a service that has no line of ours.
 func (t *Trial) Without(ctx context.Context, name string) []Check {
 	wrong, right := t.wrongPassword(ctx, name), t.rightPassword(ctx, name)
-	wrong.What, right.What = "a wrong password is refused", "the right password lets in"
+	wrong.What, right.What = "a wrong password is refused", "the right password gets in"
 	return []Check{wrong, right}
+}
+
+// Daemon tries whether totpd judges a login of User in a service. Our module is alone in the stack, so that
+// no other one has a say. Like every trial it leaves no trace in the history and needs no password.
+func (t *Trial) Daemon(ctx context.Context, service string) Check {
+	alone := *t
+	alone.Tree = stack.Open("/").With(map[string][]byte{"/etc/pam.d/" + service: []byte("auth required pam_totpd.so\nauth required pam_permit.so\n")})
+	c := alone.rightPassword(ctx, service)
+	c.What = "totpd judges a login"
+	return c
 }
 
 // keyEnv is what sshd tells PAM once it has verified a key.
@@ -73,8 +86,12 @@ func (t *Trial) try(ctx context.Context, service string, p purpose) (Answer, err
 
 // tryIn makes the copy in this directory.
 func (t *Trial) tryIn(ctx context.Context, dir, service string, p purpose) (Answer, error) {
-	c := copier{tree: t.Tree, dir: dir, module: t.Module, purpose: p}
+	c := copier{tree: t.Tree, dir: dir, module: t.Module, purpose: p, relays: relays{}}
 	if err := c.service(strings.ToLower(service)); err != nil {
+		return Answer{}, err
+	}
+	defer c.relays.close()
+	if err := c.relays.listen(); err != nil {
 		return Answer{}, err
 	}
 	r := Request{Dir: dir, Service: service, User: t.User, Password: "not-the-password-of-anybody"}
@@ -84,7 +101,9 @@ func (t *Trial) tryIn(ctx context.Context, dir, service string, p purpose) (Answ
 	case wrongTogether:
 		r.Password += strings.Repeat("1", feignedDigits)
 	}
-	return t.ask(ctx, r)
+	a, err := t.ask(ctx, r)
+	a.Unreached = c.relays.fault()
+	return a, err
 }
 
 func (t *Trial) wrongPassword(ctx context.Context, service string) Check {
@@ -106,18 +125,18 @@ func (t *Trial) wrongPassword(ctx context.Context, service string) Check {
 }
 
 func (t *Trial) rightPassword(ctx context.Context, service string) Check {
-	c := Check{Service: service, What: "after the right password, who has no second factor is let in"}
+	c := Check{Service: service, What: "a user without a second factor gets in with the right password"}
 	if t.Required != nil && t.Required(ctx, service) {
-		c.What = "after the right password, who has no second factor and must have one is not let in"
+		c.What = "a user who must have a second factor and has none is refused after the right password"
 		return t.keptOut(ctx, service, rightPassword, c)
 	}
 	return t.letIn(ctx, service, rightPassword, c)
 }
 
 func (t *Trial) key(ctx context.Context, service string) Check {
-	c := Check{Service: service, What: "after a key, who has no second factor is let in without a password"}
+	c := Check{Service: service, What: "a user without a second factor gets in with a key, and is asked for no password"}
 	if t.Required != nil && t.Required(ctx, service) {
-		c.What = "after a key, who has no second factor and must have one is not let in"
+		c.What = "a user who must have a second factor and has none is refused after a key"
 		return t.keptOut(ctx, service, verifiedKey, c)
 	}
 	return t.letIn(ctx, service, verifiedKey, c)
@@ -132,7 +151,7 @@ func (t *Trial) reaches(ctx context.Context, service string, p purpose, c Check)
 	case a.Code == int(pam.ErrModuleUnknown):
 		c = c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
 	case a.Code == int(pam.ErrAuthinfoUnavail):
-		c = c.failed("the daemon doesn't answer", "systemctl start totpd.socket; systemctl status totpd")
+		c = c.failed(strings.TrimSuffix("the daemon doesn't answer: "+a.Unreached, ": "), "systemctl start totpd.socket; systemctl status totpd")
 	default:
 		return a, nil
 	}
@@ -146,7 +165,7 @@ func (t *Trial) keptOut(ctx context.Context, service string, p purpose, c Check)
 	case failed != nil:
 		return *failed
 	case a.Code == 0:
-		return c.failed(t.User+" is let in without a code", "the rules require one: totpctl policy explain "+t.User+" --service "+service)
+		return c.failed(fmt.Sprintf("the account %q gets in without a code", t.User), "the rules require one: totpctl policy explain "+t.User+" --service "+service)
 	case broken(a.Code):
 		return c.failed(a.Text, "the log says which module: journalctl -n 20")
 	case len(a.Asked) == 0 && len(a.Said) == 0:
@@ -161,7 +180,7 @@ func (t *Trial) letIn(ctx context.Context, service string, p purpose, c Check) C
 	case failed != nil:
 		return *failed
 	case len(a.Asked) > 0:
-		return c.failed(fmt.Sprintf("%s is asked: %s", t.User, strings.TrimSpace(a.Asked[0])), "totpctl users shows who has enrolled")
+		return c.failed(fmt.Sprintf("the account %q is asked: %s", t.User, strings.TrimSpace(a.Asked[0])), "totpctl users shows who has enrolled")
 	case a.Code != 0:
 		return c.failed(strings.Join(append([]string{a.Text}, a.Said...), "; "), "journalctl -u totpd -n 20")
 	}
@@ -169,9 +188,9 @@ func (t *Trial) letIn(ctx context.Context, service string, p purpose, c Check) C
 }
 
 func (t *Trial) daemonGone(ctx context.Context, service string, p purpose) Check {
-	c := Check{Service: service, What: "without totpd nobody is let in after a password: the line holds"}
+	c := Check{Service: service, What: "while totpd is stopped, the right password alone is refused"}
 	if p == keyDaemonGone {
-		c.What = "without totpd nobody is let in after a key"
+		c.What = "while totpd is stopped, a key alone is refused"
 	}
 	a, err := t.try(ctx, service, p)
 	switch {

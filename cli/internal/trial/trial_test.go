@@ -92,13 +92,64 @@ func TestWithoutDaemon(t *testing.T) {
 		}
 	}
 	right := trialOf(t, "@include common-auth\nauth required pam_totpd.so socket=/nowhere timeout=1\n").rightPassword(context.Background(), "svc")
-	if right.OK || right.Cause != "the daemon doesn't answer" {
+	if right.OK || right.Cause != "the daemon doesn't answer: dial unix /nowhere: connect: no such file or directory" {
 		t.Errorf("%+v", right)
 	}
 	absent := trialOf(t, "@include common-auth\nauth required pam_totpd.so\n")
 	absent.Module = []string{"/nowhere/pam_totpd.so"}
 	if c := absent.rightPassword(context.Background(), "svc"); c.OK || c.Cause != "libpam finds no pam_totpd.so" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Only a module's Open gets through to the daemon, and as a trial. Here a daemon says no code is due.
+func TestRelay(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "login.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	heard := make(chan byte, 9)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			kind := make([]byte, 1)
+			n, _ := conn.Read(kind)
+			if n == 1 {
+				heard <- kind[0]
+				conn.Write([]byte{5, 0, 1, 2})
+			}
+			conn.Close()
+		}
+	}()
+	trial := trialOf(t, "auth requisite pam_deny.so\n")
+	trial.Module = append(trial.Module, "socket="+socket)
+	if c := trial.Daemon(context.Background(), "svc"); !c.OK {
+		t.Fatalf("%+v", c)
+	}
+	if kind := <-heard; kind != kindTrial {
+		t.Errorf("the daemon heard a frame of kind %d", kind)
+	}
+	rs := relays{}
+	path := rs.to(t.TempDir(), socket)
+	if err := rs.listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer rs.close()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Write([]byte{2, 0, 1, '1'}) // an Answer
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("something came back: %d, %v", n, err)
+	}
+	if len(heard) != 0 {
+		t.Error("something else than an Open arrived")
 	}
 }
 

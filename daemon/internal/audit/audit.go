@@ -36,6 +36,7 @@ const (
 	Unlock    Kind = "unlock"    // failures forgotten
 	Reset     Kind = "reset"     // everything taken away, for the next login to enrol
 	Backup    Kind = "backup"    // all accounts copied to a backup, or put back from one
+	Trial     Kind = "trial"     // a login that totpctl only tried: no login, and listeners don't hear of it
 )
 
 // Result is the decision.
@@ -121,6 +122,9 @@ func (l *Log) Record(e Event) {
 	}
 	e = e.Cut()
 	l.write(e)
+	if e.Kind == Trial {
+		return
+	}
 	for _, tell := range l.tell {
 		tell(e)
 	}

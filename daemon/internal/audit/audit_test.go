@@ -154,3 +154,14 @@ func TestTell(t *testing.T) {
 		t.Errorf("%+v", heard)
 	}
 }
+
+// A trial is a line of the journal, and nobody hears of it otherwise: no history, no signal.
+func TestTrialIsToldToNobody(t *testing.T) {
+	var b bytes.Buffer
+	l := New(&b)
+	l.Tell(func(e Event) { t.Errorf("told of %+v", e) })
+	l.Record(Event{Kind: Trial, User: "nobody", Service: "sshd", Result: NotDue, Reason: "trial"})
+	if want := "kind=trial user=nobody result=not_due reason=trial service=sshd\n"; b.String() != want {
+		t.Errorf("got %q", b.String())
+	}
+}

@@ -30,6 +30,7 @@ var messageIDs = map[Kind]string{
 	Unlock:    "e44c44f7a9c3ae918545257b5b09bdbd",
 	Reset:     "1dec5ea1242133b8079b853211aa2f6d",
 	Backup:    "92ccdea11f8a1c3bc66ca66df77b571c",
+	Trial:     "4be0a5d9c1f74c2e9a63e85f07d2b691",
 }
 
 // field is one part of an event under its name on a line and in the journal.
@@ -114,6 +115,9 @@ func (e *Event) fields() map[string]string {
 }
 
 func (e *Event) priority() journal.Priority {
+	if e.Kind == Trial {
+		return journal.PriInfo
+	}
 	switch e.Result {
 	case Unavailable:
 		return journal.PriErr

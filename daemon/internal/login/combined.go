@@ -14,9 +14,9 @@ import (
 // it, and is told to nobody who doesn't know the password; nor does a name that is nobody's look different
 // from somebody's. A login is one answer: what is typed for another one has a password in it again.
 
-// later keeps back a refusal of the Open in a combined login, for the answer.
+// later keeps back a refusal of the Open in a combined login, for the answer. A trial has none.
 func (d *Dialogue) later(m message, dec decision) decision {
-	if !d.open.Combined || m != openMessage || dec.result != audit.Refused {
+	if !d.open.Combined || d.open.Trial || m != openMessage || dec.result != audit.Refused {
 		return dec
 	}
 	d.refusal = dec

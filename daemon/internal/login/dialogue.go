@@ -175,7 +175,7 @@ func (d *Dialogue) row(m message) (row, bool) {
 }
 
 // identify finds out whose login it is, once, and whether the caller may speak for that user: root for
-// anyone, others for themselves, and a speaker for anyone in its services.
+// anyone, others for themselves, and a speaker for anyone in its services. Only root tries logins.
 func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 	if d.user == "" {
 		user, err := d.service.canonical(ctx, d.open.User)
@@ -188,7 +188,10 @@ func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 		d.user = user
 	}
 	switch {
-	case d.caller.Root, d.caller.User != "" && d.caller.User == d.user:
+	case d.caller.Root:
+	case d.open.Trial:
+		return d.refused("not_own_login"), false
+	case d.caller.User != "" && d.caller.User == d.user:
 	case d.service.cfg.Speakers.may(d.caller.User, d.open.Service):
 		d.speaker = true
 	default:
@@ -268,6 +271,9 @@ func (d *Dialogue) event(dec decision) audit.Event {
 	dec = d.doubted(dec)
 	e := d.origin()
 	e.Kind, e.Result, e.Reason, e.Detail, e.Device = audit.Login, dec.result, dec.reason, dec.detail, dec.device
+	if d.open.Trial && d.caller.Root {
+		e.Kind = audit.Trial
+	}
 	e.At, e.Kept = d.service.clock(), dec.kept
 	return e
 }

@@ -27,7 +27,11 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	if d.rule, err = d.due(ctx, acc, now); err != nil {
 		return d.unavailable("user_lookup", err)
 	}
-	switch d.rule.Due(acc.Enrolled(), acc.CanAnswer(now)) {
+	due := d.rule.Due(acc.Enrolled(), acc.CanAnswer(now))
+	if d.open.Trial {
+		return d.tried(due)
+	}
+	switch due {
 	case policy.Nothing:
 		return d.notDue(now)
 	case policy.Enrolment:
@@ -52,6 +56,14 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 		return decision{next: asked, say: sayRecoveryOnly(out, now)}
 	}
 	return d.judged(out, now)
+}
+
+// tried ends a trial with what is due. Nothing was asked or changed, so there is nothing to take back.
+func (d *Dialogue) tried(due policy.Due) decision {
+	if due == policy.Nothing {
+		return decision{result: audit.NotDue, reason: "trial"}
+	}
+	return decision{result: audit.Refused, reason: "trial", say: sayTried(d.reference)}
 }
 
 // errUnchanged makes Update write nothing.

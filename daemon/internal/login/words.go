@@ -123,6 +123,10 @@ func sayUnavailable(reference string) string {
 	return fmt.Sprintf("codes can't be checked right now: try again later, or tell your administrator (reference %s)", reference)
 }
 
+func sayTried(reference string) string {
+	return fmt.Sprintf("this was only a trial: in a login a code would be asked for now (reference %s)", reference)
+}
+
 func sayEnrolBy(due policy.Decision, now time.Time) string {
 	days := "in 1 day"
 	if n := due.DaysLeft(now); n > 1 {

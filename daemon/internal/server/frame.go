@@ -40,7 +40,7 @@ func (s *session) read(due wire.Kind, within time.Duration) (wire.Frame, error) 
 		switch {
 		case err != nil:
 			return wire.Frame{}, err
-		case n > 0 && (f.Kind != due || n < s.have):
+		case n > 0 && (!isDue(f.Kind, due) || n < s.have):
 			return wire.Frame{}, errOrder
 		case n > 0:
 			return f, nil
@@ -49,6 +49,11 @@ func (s *session) read(due wire.Kind, within time.Duration) (wire.Frame, error) 
 			return wire.Frame{}, err
 		}
 	}
+}
+
+// isDue tells whether a frame is of the kind that is due. In the place of an Open there may be a trial.
+func isDue(kind, due wire.Kind) bool {
+	return kind == due || kind == wire.KindTrial && due == wire.KindOpen
 }
 
 // fill reads more of the frame that has begun to arrive.
