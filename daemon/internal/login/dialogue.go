@@ -204,6 +204,9 @@ func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 	return decision{}, true
 }
 
+// reserved are the states in which a key was shown, or a code or recovery codes are used up or shown.
+var reserved = [states]bool{confirming: true, noting: true, remembering: true}
+
 // outcomes are the verdicts. A result that isn't here ends in Unavailable.
 var outcomes = map[audit.Result]wire.Outcome{
 	audit.Accepted:    wire.Accepted,
@@ -246,7 +249,7 @@ func (d *Dialogue) conclude(dec decision) Step {
 		if frames, err = d.appendQuestion(frames); err != nil {
 			return d.broken("frame", err)
 		}
-		return Step{Frames: frames}
+		return Step{Frames: frames, Reserved: reserved[d.state]}
 	}
 	outcome, known := outcomes[dec.result]
 	if !known {

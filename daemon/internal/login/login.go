@@ -111,6 +111,20 @@ func New(store Store, key Key, cfg Config, clock func() time.Time, log Recorder,
 type Step struct {
 	Frames []byte
 	Done   bool
+	// Reserved says that the person would have to do something again if the caller hung up now. At any other
+	// question the module begins again by itself, and nobody notices.
+	Reserved bool
+}
+
+// TurnAway returns the frames for a caller that isn't served at all: refused, or else for now. The reference
+// finds the caller's line in the journal.
+func TurnAway(refused bool, reference string) []byte {
+	text, outcome := sayUnavailable(reference), wire.Unavailable
+	if refused {
+		text, outcome = sayRefused(reference), wire.Refused
+	}
+	frames, _ := wire.AppendTell(nil, wire.Error, text) // which fits
+	return wire.AppendVerdict(frames, outcome)
 }
 
 // Begin returns the dialogue that open begins.

@@ -45,14 +45,15 @@ func (c *call) authorize(ctx, caller context.Context, action string) error {
 		return c.notAdmin("", "polkit isn't asked about such a name")
 	}
 	if c.waits != nil {
-		if !c.control.questions.enter(c.peer) {
-			return c.refuse(control.ErrUnavailable, "too many questions wait for a password; try again")
-		}
-		defer c.control.questions.leave(c.peer)
 		c.waits(control.InteractiveTime + 2*requestTime)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(caller, control.InteractiveTime)
 		defer cancel()
+		if c.question = c.control.questions.enter(userOf(c.peer), cancel); c.question == nil {
+			return c.tooMany()
+		}
+		defer c.question.giveBack()
+		c.place.is(waiting) // for a person, so that it keeps nobody out
 		defer context.AfterFunc(c.control.stopping, cancel)()
 	}
 	details := map[string]string{"verb": strings.TrimPrefix(action, "org.totpd.manage.")}
@@ -62,6 +63,9 @@ func (c *call) authorize(ctx, caller context.Context, action string) error {
 	answer, err := c.control.Authorize(ctx, bus.Question{
 		UID: c.peer.UID, PID: c.peer.PID, BusName: c.busName, Action: action, Details: details, Interactive: c.waits != nil,
 	})
+	if !c.place.is(working) { // the connection had to make room, and nobody hears what would be done
+		return c.tooMany()
+	}
 	return c.judge(answer, err)
 }
 
@@ -70,6 +74,8 @@ func (c *call) judge(answer bus.Answer, err error) error {
 	switch {
 	case err != nil && c.control.stopping.Err() != nil:
 		return c.unavailable("stopping", err)
+	case err != nil && c.question != nil && c.question.taken():
+		return c.tooMany()
 	case errors.Is(err, context.DeadlineExceeded) && c.waits != nil:
 		return c.refuse(control.ErrNotAllowed, "nobody gave the password in time")
 	case err != nil: // as if there were no polkit
@@ -86,6 +92,11 @@ func (c *call) judge(answer bus.Answer, err error) error {
 		return c.refuse(control.ErrNotAllowed, "no password was given")
 	}
 	return c.notAdmin(", and polkit says no", "")
+}
+
+// tooMany refuses a question that had to make room for others.
+func (c *call) tooMany() error {
+	return c.refuse(control.ErrUnavailable, "too many questions wait for a password; try again")
 }
 
 // notAdmin refuses what is for admins.

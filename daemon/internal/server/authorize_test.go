@@ -289,14 +289,17 @@ func TestWaitForAPassword(t *testing.T) {
 		}()
 		return answer
 	}
+	oldest := ask(t.Context())
+	<-asked
 	first, hangUp := context.WithCancel(t.Context())
 	ask(first)
+	<-asked
 	second := ask(t.Context())
 	<-asked
-	<-asked
-	if text := <-ask(t.Context()); !strings.Contains(text, `"unavailable"`) {
-		t.Errorf("a third one: %s", text)
+	if text := <-oldest; !strings.Contains(text, `"unavailable"`) {
+		t.Errorf("the oldest of three: %s", text)
 	}
+	<-withdrawn
 	hangUp()
 	<-withdrawn
 	eventually(t, func() bool { return p.waiting() == 1 })

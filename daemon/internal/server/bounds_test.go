@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
+	"os/user"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,40 +16,209 @@ import (
 	"github.com/totpd/totpd/daemon/wire"
 )
 
-// TestUsersCannotCrowdOutRoot needs root, to connect as somebody else.
-func TestUsersCannotCrowdOutRoot(t *testing.T) {
+// asks opens a dialogue and returns the connection at which the person is asked.
+func (f *fixture) asks(t *testing.T, uid int, open wire.Open) net.Conn {
+	t.Helper()
+	c := dialAs(t, uid, f.path)
+	frame, err := wire.AppendOpen(nil, &open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Write(frame)
+	if heard := hear(t, c); len(heard) != 2 {
+		t.Fatalf("%+v heard %v", open, heard)
+	}
+	return c
+}
+
+// lives says whether the daemon still waits for this one's answer.
+func lives(t *testing.T, c net.Conn) bool {
+	t.Helper()
+	c.Write(answerFrame("no"))
+	return hear(t, c) != nil
+}
+
+// TestUserMakesRoomForOneself needs root, to connect as somebody else.
+func TestUserMakesRoomForOneself(t *testing.T) {
 	f := serveLogins(t)
+	other := f.asks(t, 1, wire.Open{User: "daemon"})
+	root := f.asks(t, 0, wire.Open{User: "alice"})
 	var inside []net.Conn
-	for range f.gate.each {
-		c := dialAs(t, stranger, f.path)
-		c.Write(openFrame(t, "alice"))
-		hear(t, c)
-		inside = append(inside, c)
+	for range 3 * loginBounds.each[users] {
+		inside = append(inside, f.asks(t, stranger, wire.Open{User: "nobody"}))
 	}
-	if heard := hear(t, dialAs(t, stranger, f.path)); verdict(heard) != wire.Unavailable {
-		t.Errorf("one too many heard %v", heard)
-	}
-	for _, uid := range []int{0, 1} {
-		c := dialAs(t, uid, f.path)
-		c.Write(openFrame(t, "alice"))
-		if heard := hear(t, c); len(heard) != 2 {
-			t.Errorf("uid %d heard %v", uid, heard)
+	for i, c := range inside {
+		if got, want := lives(t, c), i >= 2*loginBounds.each[users]; got != want {
+			t.Errorf("number %d of %d: lives %v", i, len(inside), got)
 		}
 	}
-	inside[0].Close()
+	if !lives(t, other) || !lives(t, root) {
+		t.Error("somebody else was hung up on")
+	}
+	if n := f.abandoned.Load(); n != 0 || !strings.Contains(f.log.String(), `1 logins that waited (the person's answer begins them again) were hung up on, the last of "uid 65534"`) {
+		t.Errorf("%d abandoned, log %q", n, f.log)
+	}
+	if strings.Count(f.log.String(), "\n") != 1 {
+		t.Errorf("more than one line: %s", f.log)
+	}
+}
+
+// TestNobodyIsKeptOut fills the daemon with dialogues of one person behind su, over as many users as there are.
+func TestNobodyIsKeptOut(t *testing.T) {
+	f := serveLogins(t, func(s *Logins) { s.places.bounds = bounds{all: 40, others: 10, each: [kinds]int{20, 30, 5, 5}} })
+	alice := f.asks(t, 0, wire.Open{User: "alice", RHost: "192.0.2.7", Service: "sshd"})
+	var mallorys []net.Conn
+	for i := range 100 {
+		mallorys = append(mallorys, f.asks(t, 0, wire.Open{User: fmt.Sprint("user", i), RUser: "mallory", Service: "su"}))
+	}
+	for i := range 20 { // and over the network
+		f.asks(t, 0, wire.Open{User: "alice", RHost: fmt.Sprintf("2001:db8::%x", i), Service: "sshd"})
+	}
+	bob := f.asks(t, 0, wire.Open{User: "bob", RHost: "192.0.2.8", Service: "sshd"})
+	for name, c := range map[string]net.Conn{"alice": alice, "bob": bob, "mallory's last one": mallorys[99]} {
+		if !lives(t, c) {
+			t.Errorf("%s was hung up on", name)
+		}
+	}
+	if lives(t, mallorys[0]) {
+		t.Error("mallory's first one lives")
+	}
+}
+
+// TestAsManyPersonsAsPlaces: the oldest has to go, and begins again.
+func TestAsManyPersonsAsPlaces(t *testing.T) {
+	f := serveLogins(t, func(s *Logins) { s.places.bounds = bounds{all: 20, others: 10, each: [kinds]int{20, 30, 5, 5}} })
+	var all []net.Conn
+	for i := range 25 {
+		all = append(all, f.asks(t, 0, wire.Open{User: "alice", RHost: fmt.Sprintf("192.0.2.%d", i), Service: "sshd"}))
+	}
+	for i, c := range all {
+		if got, want := lives(t, c), i >= 5; got != want {
+			t.Errorf("number %d: lives %v", i, got)
+		}
+	}
+}
+
+// TestJudgedIsNotHungUpOn: nor who would have to do something again, while others wait.
+func TestJudgedIsNotHungUpOn(t *testing.T) {
+	f := serveLogins(t, func(s *Logins) { s.places.bounds = bounds{all: 3, others: 1, each: [kinds]int{3, 3, 1, 1}} })
+	open := wire.Open{User: "alice", RUser: "mallory"}
+	judged, noting, waits := f.asks(t, 0, open), f.asks(t, 0, open), f.asks(t, 0, open)
+	noting.Write(answerFrame("reserve"))
+	hear(t, noting)
+	judged.Write(answerFrame("slow"))
+	time.Sleep(50 * time.Millisecond)
+	next := f.asks(t, 0, open)
+	if heard := hear(t, waits); heard != nil {
+		t.Errorf("the one that only waited heard %v", heard)
+	}
+	last := f.asks(t, 0, open)
+	if heard := hear(t, next); heard != nil {
+		t.Errorf("the one that only waited heard %v", heard)
+	}
+	if heard := hear(t, judged); verdict(heard) != wire.Refused {
+		t.Errorf("the judged one heard %v", heard)
+	}
+	if !lives(t, noting) || !lives(t, last) {
+		t.Error("hung up on one that had to begin anew")
+	}
+}
+
+// TestAllAreJudged: then, and only then, somebody is turned away, and told.
+func TestAllAreJudged(t *testing.T) {
+	f := serveLogins(t, func(s *Logins) { s.places.bounds = bounds{all: 2, others: 1, each: [kinds]int{2, 2, 1, 1}} })
+	for range 2 {
+		f.asks(t, 0, wire.Open{User: "alice"}).Write(answerFrame("slow"))
+	}
+	time.Sleep(50 * time.Millisecond)
+	f.isTurnedAway(t, 0, wire.Unavailable, "codes can't be checked right now", "too many connections")
+}
+
+// isTurnedAway says what is told to one who can't be served, and that the journal has it with the same reference.
+func (f *fixture) isTurnedAway(t *testing.T, uid int, want wire.Outcome, told, cause string) {
+	t.Helper()
+	heard := hear(t, dialAs(t, uid, f.path))
+	if verdict(heard) != want || len(heard) != 2 || !strings.Contains(string(heard[0].Text), told) {
+		t.Fatalf("heard %v", heard)
+	}
+	_, reference, _ := strings.Cut(string(heard[0].Text), "(reference ")
+	if line := f.log.String(); len(reference) < 9 || !strings.Contains(line, cause) || !strings.Contains(line, reference) {
+		t.Errorf("told %q, log %q", heard[0].Text, line)
+	}
+}
+
+// TestNameless needs root, to be many uids. They share a few places, only until their names have been looked up,
+// and no dialogue begins.
+func TestNameless(t *testing.T) {
+	hang := make(chan struct{})
+	n := NewNames()
+	lookUp := n.byUID
+	n.byUID = func(uid string) (*user.User, error) {
+		if len(uid) > 5 {
+			<-hang // a slow directory
+		}
+		return lookUp(uid)
+	}
+	f := serveLogins(t, func(s *Logins) { s.names = n })
+	for i := range 200 {
+		dialAs(t, 1_000_000+i, f.path)
+	}
 	eventually(t, func() bool {
-		c := dialAs(t, stranger, f.path)
-		defer c.Close()
-		c.Write(openFrame(t, "alice"))
-		return len(hear(t, c)) == 2
+		f.places.mu.Lock()
+		defer f.places.mu.Unlock()
+		return f.places.inside == loginBounds.each[namelesses]
 	})
-	if !strings.Contains(f.log.String(), "uid 65534 is turned away") {
-		t.Errorf("log %q", f.log)
+	// Also during that, one with a name is not kept waiting.
+	begun := time.Now()
+	if !lives(t, f.asks(t, stranger, wire.Open{User: "nobody"})) || time.Since(begun) > time.Second {
+		t.Errorf("a user with a name waited %v", time.Since(begun))
+	}
+	close(hang)
+	f.isTurnedAway(t, 2_000_000, wire.Refused, "not accepted", "uid 2000000 is turned away: its uid has no name")
+	eventually(t, func() bool {
+		f.places.mu.Lock()
+		defer f.places.mu.Unlock()
+		return f.places.inside == 1
+	})
+	if f.abandoned.Load() != 0 {
+		t.Error("a dialogue had begun")
+	}
+}
+
+func TestBehind(t *testing.T) {
+	session := func() string { return "session 1" }
+	for _, c := range []struct {
+		open         wire.Open
+		person, part string
+	}{
+		{wire.Open{User: "alice", RHost: "192.0.2.7"}, "192.0.2.7", "@alice"},
+		{wire.Open{User: "alice", RHost: "2001:db8:1:2:3::4", RUser: "x"}, "2001:db8:1:2::/64", "x@alice"},
+		{wire.Open{User: "alice", RUser: "mallory", TTY: "pts/3"}, "local mallory", "alice"},
+		{wire.Open{User: "mallory", RUser: "mallory"}, "local mallory", "mallory"},
+		{wire.Open{User: "alice", RHost: ":0"}, "local", "session 1"},
+		{wire.Open{User: "alice", TTY: "tty1"}, "local", "session 1"},
+	} {
+		if h := behind(&c.open, session); h.kind != persons || h.person != c.person || h.part != c.part {
+			t.Errorf("%+v: %+v", c.open, h)
+		}
+	}
+	long := strings.Repeat("x", 5000)
+	if h := behind(&wire.Open{User: long, RUser: long, RHost: long}, session); len(h.person) > personMax || len(h.part) > personMax {
+		t.Errorf("%d and %d bytes", len(h.person), len(h.part))
+	}
+	if h := behind(&wire.Open{User: "alice"}, func() string { return "" }); h.part != "alice" {
+		t.Errorf("%+v", h)
+	}
+	// All subordinate uids of one user lie together.
+	if neighbours(100000) != neighbours(131071) || neighbours(100000) == neighbours(1000) {
+		t.Error(neighbours(100000), neighbours(131071), neighbours(1000))
 	}
 }
 
 // roomForOne lets one user have as many connections as all together: then it need not be root.
-func roomForOne(s *Logins) { s.gate.each = s.gate.others }
+func roomForOne(s *Logins) {
+	s.places.each = [kinds]int{s.places.all, s.places.all, s.places.bounds.others, s.places.bounds.others}
+}
 
 func TestStopDuringDialogues(t *testing.T) {
 	f := serveLogins(t, roomForOne)
@@ -113,9 +284,9 @@ func TestManyLoginsAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	eventually(t, func() bool {
-		f.gate.mu.Lock()
-		defer f.gate.mu.Unlock()
-		return f.gate.inside == 0 && f.gate.roots == 0 && len(f.gate.uids) == 0
+		f.places.mu.Lock()
+		defer f.places.mu.Unlock()
+		return f.places.inside == 0 && f.places.others == 0 && len(f.places.held) == 0
 	})
 }
 

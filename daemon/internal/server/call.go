@@ -20,6 +20,7 @@ const nobody = math.MaxUint32
 type call struct {
 	control *Control
 	peer    Peer
+	place   *place
 	verb    control.Verb
 	who     who // may ask for it
 	kind    audit.Kind
@@ -31,6 +32,8 @@ type call struct {
 	action  string              // of polkit, once the caller may only by that
 	busName string              // the caller's on the system bus, as the caller says
 	waits   func(time.Duration) // nil: the caller doesn't wait; else gives it so much more time
+
+	question *place // while a person is asked for a password
 }
 
 func (c *call) enrolment() Enrolment {

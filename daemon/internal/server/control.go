@@ -20,6 +20,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/password"
 	"github.com/totpd/totpd/daemon/internal/policy"
+	"github.com/totpd/totpd/daemon/internal/share"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 )
 
@@ -82,8 +83,8 @@ type Parts struct {
 type Control struct {
 	Parts
 	log       *limitedLog
-	gate      *gate
-	questions *gate           // those that somebody is being asked a password for
+	places    *places
+	questions *places         // those that somebody is being asked a password for
 	stopping  context.Context // ends when Stop begins
 	stop      context.CancelFunc
 	http      http.Server
@@ -94,9 +95,9 @@ type Control struct {
 func NewControl(p Parts) *Control {
 	c := &Control{
 		Parts: p, log: newLimitedLog(p.Log),
-		gate:      newGate(bounds{all: 256, others: 128, each: 16}),
-		questions: newGate(bounds{all: 32, others: 32, each: 2}),
 	}
+	c.places = newPlaces(controlBounds, (&crowdLog{log: c.log, what: "idle connections of totpctl were"}).lost)
+	c.questions = newPlaces(questionBounds, (&crowdLog{log: c.log, what: "questions of polkit for a password were"}).lost)
 	c.stopping, c.stop = context.WithCancel(context.Background())
 	c.http = http.Server{
 		Handler:           c,
@@ -107,23 +108,43 @@ func NewControl(p Parts) *Control {
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          log.New(c.log, "", 0),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, nc.(*conn).peer)
+			return context.WithValue(ctx, connKey{}, nc.(*conn))
 		},
 	}
 	return c
 }
 
-type peerKey struct{}
+// controlBounds is how many connections there may be, questionBounds how many questions that a person is asked
+// a password for.
+var (
+	controlBounds  = bounds{all: 256, others: 128, each: [kinds]int{newcomers: 256, users: 16, namelesses: 16}}
+	questionBounds = bounds{all: 32, others: 32, each: [kinds]int{users: 2}}
+)
+
+type connKey struct{}
 
 // Serve accepts connections until Stop; it returns nil then.
 func (c *Control) Serve(plain net.Listener) error {
-	full, _ := json.Marshal(&control.Error{Code: control.ErrUnavailable, Message: "too many connections; try again"})
-	l := &listener{Listener: plain, gate: c.gate, log: c.log, full: fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(full), full)}
+	l := &listener{Listener: plain, places: c.places, names: c.Names, log: c.log, lastWords: lastWords}
 	if err := c.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
+}
+
+// lastWords is the answer to a request that nobody has read.
+func lastWords(cause error, reference string) []byte {
+	status, e := "503 Service Unavailable", &control.Error{Code: control.ErrUnavailable, Message: "too many connections; try again"}
+	switch {
+	case errors.Is(cause, errNameless):
+		status, e = "403 Forbidden", &control.Error{Code: control.ErrNotAllowed, Message: "the caller's uid has no name on this host"}
+	case !errors.Is(cause, errCrowded):
+		e.Message = "can't be decided now"
+	}
+	e.Reference = reference
+	body, _ := json.Marshal(e) // which has nothing that can't be marshalled
+	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, len(body), body)
 }
 
 // Stop accepts no more connections and lets the requests under way finish until ctx ends. Those that wait
@@ -137,8 +158,8 @@ func (c *Control) Stop(ctx context.Context) error {
 // ServeHTTP implements http.Handler: what every verb needs, in the order in which it must stand.
 func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := &call{control: c, peer: Peer{UID: nobody}, kind: audit.Control}
-	if peer, ok := r.Context().Value(peerKey{}).(Peer); ok {
-		call.peer = peer
+	if from, ok := r.Context().Value(connKey{}).(*conn); ok {
+		call.peer, call.place = from.peer, from.place
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -171,7 +192,12 @@ func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, call.explain(err))
 		return
 	}
-	result, err := call.serve(audit.WithCaller(r.Context(), call.peer.UID), verb, body)
+	if !call.place.is(working) {
+		return // it was hung up on to make room
+	}
+	defer call.place.is(waiting)
+	ctx := share.With(r.Context(), call.place.who.person)
+	result, err := call.serve(audit.WithCaller(ctx, call.peer.UID), verb, body)
 	if err != nil {
 		answer(w, call.explain(err))
 		return

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/login"
+	"github.com/totpd/totpd/daemon/internal/share"
 	"github.com/totpd/totpd/daemon/wire"
 )
 
@@ -36,7 +37,7 @@ type Logins struct {
 	begin    func(login.Caller, wire.Open) Dialogue
 	names    *Names
 	log      *limitedLog
-	gate     *gate
+	places   *places
 	stopping atomic.Bool
 
 	terminals sessions
@@ -49,18 +50,25 @@ type Logins struct {
 
 // NewLogins returns a server that begins a dialogue for each Open.
 func NewLogins(begin func(login.Caller, wire.Open) Dialogue, names *Names, l *log.Logger) *Logins {
-	return &Logins{
+	s := &Logins{
 		begin:    begin,
 		names:    names,
 		log:      newLimitedLog(l),
-		gate:     newGate(bounds{all: 4096, others: 1024, each: 16}),
 		sessions: map[*session]struct{}{},
 	}
+	crowd := &crowdLog{log: s.log, what: "logins that waited (the person's answer begins them again) were"}
+	s.places = newPlaces(loginBounds, crowd.lost)
+	return s
 }
+
+// loginBounds is how many logins there may be.
+var loginBounds = bounds{all: 4096, others: 1024, each: [kinds]int{newcomers: 2048, persons: 256, users: 16, namelesses: 64}}
 
 // Serve accepts connections until Stop; it returns nil then.
 func (s *Logins) Serve(plain net.Listener) error {
-	l := &listener{Listener: plain, gate: s.gate, log: s.log, full: wire.AppendVerdict(nil, wire.Unavailable)}
+	l := &listener{Listener: plain, places: s.places, names: s.names, log: s.log, lastWords: func(cause error, reference string) []byte {
+		return login.TurnAway(errors.Is(cause, errNameless), reference)
+	}}
 	s.mu.Lock()
 	s.listeners = append(s.listeners, plain)
 	s.mu.Unlock()
@@ -156,16 +164,23 @@ func (s *session) run() {
 	}()
 	err := s.serve()
 	stopped := errors.Is(err, os.ErrDeadlineExceeded) && s.logins.stopping.Load()
-	over = err == nil || stopped // where it was stopped, it isn't abandoned: it goes on elsewhere
-	if !over && !errors.Is(err, io.EOF) {
+	lost := err != nil && s.conn.place.taken()
+	over = err == nil || stopped || lost // where it was stopped or lost, it isn't abandoned: it goes on elsewhere
+	if !over && !errors.Is(err, io.EOF) && !errors.Is(err, errTurnedAway) {
 		s.logins.log.Printf("login dialogue of uid %d, pid %d: %v", s.conn.peer.UID, s.conn.peer.PID, err)
 	}
 }
+
+// errLost is of a login that was hung up on to make room.
+var errLost = errors.New("hung up on to make room")
 
 func (s *session) serve() error {
 	f, err := s.read(wire.KindOpen, openTime)
 	if err != nil {
 		return err
+	}
+	if !s.conn.place.is(working) {
+		return errLost
 	}
 	open, err := wire.DecodeOpen(f)
 	if err != nil {
@@ -176,10 +191,10 @@ func (s *session) serve() error {
 		if err := s.write(step.Frames); err != nil || step.Done {
 			return err
 		}
-		if f, err = s.read(wire.KindAnswer, personTime); err != nil {
+		if f, err = s.await(step); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+		ctx, cancel := s.stepContext()
 		step = s.dialogue.Answer(ctx, f.Text)
 		cancel()
 		clear(f.Text)
@@ -187,22 +202,41 @@ func (s *session) serve() error {
 	return err
 }
 
+// await reads the person's answer. In the meantime the place is anybody's who needs it more.
+func (s *session) await(step login.Step) (wire.Frame, error) {
+	state := waiting
+	if step.Reserved {
+		state = reserved
+	}
+	if !s.conn.place.is(state) {
+		return wire.Frame{}, errLost
+	}
+	f, err := s.read(wire.KindAnswer, personTime)
+	if err == nil && !s.conn.place.is(working) {
+		clear(f.Text)
+		err = errLost // nothing was judged: the module sends the answer again
+	}
+	return f, err
+}
+
 // open begins the dialogue: the kernel's word on who the caller is, then the daemon's first step.
 func (s *session) open(open wire.Open) (login.Step, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
-	defer cancel()
 	peer := s.conn.peer
-	caller := login.Caller{UID: peer.UID, Root: peer.Root(), Session: func() string { return s.logins.terminals.of(peer.PID) }}
-	if !caller.Root {
-		// Without a name the caller is nobody, and may speak for nobody.
-		name, err := s.logins.names.OfUID(ctx, peer.UID)
-		if err != nil {
-			s.logins.log.Printf("look up uid %d: %v", peer.UID, err)
-		}
-		caller.User = name
+	caller := login.Caller{
+		UID: peer.UID, Root: peer.Root(), User: s.conn.name, Session: func() string { return s.logins.terminals.of(peer.PID) },
+	}
+	if caller.Root && !s.conn.place.become(behind(&open, caller.Session)) {
+		return login.Step{}, s.conn.turnAway(errCrowded)
 	}
 	s.dialogue = s.logins.begin(caller, open)
+	ctx, cancel := s.stepContext()
+	defer cancel()
 	return s.dialogue.Open(ctx), nil
+}
+
+// stepContext is for the daemon's own work between two messages. What it asks for counts for the person.
+func (s *session) stepContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(share.With(context.Background(), s.conn.place.who.person), stepTime)
 }
 
 func (s *session) write(frames []byte) error {

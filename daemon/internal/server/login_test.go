@@ -35,6 +35,9 @@ func (d counting) Answer(_ context.Context, text []byte) login.Step {
 	case "slow":
 		time.Sleep(300 * time.Millisecond)
 		return login.Step{Frames: wire.AppendVerdict(nil, wire.Refused), Done: true}
+	case "reserve":
+		frames, _ := wire.AppendAsk(nil, wire.Optional, "noted? ")
+		return login.Step{Frames: frames, Reserved: true}
 	case "panic":
 		panic("of the dialogue")
 	}
@@ -163,7 +166,6 @@ func TestCallerIsWhoTheKernelSays(t *testing.T) {
 	for uid, want := range map[int]string{
 		0:        "{UID:0 Root:true User:}",
 		stranger: "{UID:65534 Root:false User:nobody}",
-		4000000:  "{UID:4000000 Root:false User:}",
 	} {
 		c := dialAs(t, uid, f.path)
 		c.Write(openFrame(t, "root"))

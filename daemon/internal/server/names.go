@@ -10,16 +10,17 @@ import (
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/login"
+	"github.com/totpd/totpd/daemon/internal/share"
 )
 
 var errSlow = errors.New("the name service doesn't answer (see nsswitch.conf)")
 
 // Names looks users up through the name service switch, which may ask a directory across a network,
 // and may hang there. A lookup is therefore made aside: it is given up after Patience, and no more
-// than a bound may be under way, hung ones included.
+// than a bound may be under way, hung ones included. These are shared among the requesters (share.With).
 type Names struct {
 	Patience time.Duration
-	slots    chan struct{}
+	slots    *share.Slots
 	byName   func(string) (*user.User, error)
 	byUID    func(string) (*user.User, error)
 	groupsOf func(name string, among []string) (in, unknown []string, err error)
@@ -29,7 +30,7 @@ type Names struct {
 func NewNames() *Names {
 	return &Names{
 		Patience: 2 * time.Second,
-		slots:    make(chan struct{}, 64),
+		slots:    share.New(64, 64),
 		byName:   user.Lookup,
 		byUID:    user.LookupId,
 		groupsOf: groupsOf,
@@ -77,13 +78,10 @@ func (n *Names) name(ctx context.Context, lookup func(string) (*user.User, error
 // aside asks the name service, within the bounds of n.
 func aside[T any](ctx context.Context, n *Names, ask func() (T, error)) (T, error) {
 	var none T
-	late := time.NewTimer(n.Patience)
-	defer late.Stop()
-	select {
-	case n.slots <- struct{}{}:
-	case <-ctx.Done():
-		return none, errSlow
-	case <-late.C:
+	ctx, cancel := context.WithTimeout(ctx, n.Patience)
+	defer cancel()
+	giveBack, err := n.slots.Take(ctx)
+	if err != nil {
 		return none, errSlow
 	}
 	type found struct {
@@ -93,15 +91,13 @@ func aside[T any](ctx context.Context, n *Names, ask func() (T, error)) (T, erro
 	answer := make(chan found, 1)
 	go func() {
 		what, err := ask()
-		<-n.slots
+		giveBack()
 		answer <- found{what, err}
 	}()
 	select {
 	case f := <-answer:
 		return f.what, f.err
 	case <-ctx.Done():
-		return none, errSlow
-	case <-late.C:
 		return none, errSlow
 	}
 }

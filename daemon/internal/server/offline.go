@@ -23,8 +23,7 @@ func (c *Control) ServeOffline(plain net.Conn) error {
 		return fmt.Errorf("uid %d asks; only root may", int32(peer.UID))
 	}
 	c.offline = true
-	c.gate.enter(peer)
-	only := &single{conn: &conn{UnixConn: u, peer: peer, gate: c.gate}, over: make(chan struct{})}
+	only := &single{conn: &conn{UnixConn: u, peer: peer, place: c.places.enter(arrival(peer), func() {})}, over: make(chan struct{})}
 	c.http.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateClosed {
 			only.Close()

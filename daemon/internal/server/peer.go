@@ -8,7 +8,9 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -16,6 +18,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/login"
+	"github.com/totpd/totpd/daemon/internal/share"
 )
 
 // Peer is the process at the other end of a connection, at the moment it connected.
@@ -44,67 +50,32 @@ func peerOf(conn *net.UnixConn) (Peer, error) {
 	return Peer{UID: cred.Uid, PID: cred.Pid}, nil
 }
 
-// bounds is how many connections may be open at once: all together, those of all users but root, and
-// those of each user but root. Nobody but root can take the last ones.
-type bounds struct{ all, others, each int }
-
-// gate counts connections.
-type gate struct {
-	bounds
-	mu            sync.Mutex
-	inside, roots int // all, and root's
-	uids          map[uint32]int
-}
-
-func newGate(b bounds) *gate { return &gate{bounds: b, uids: map[uint32]int{}} }
-
-func (g *gate) enter(p Peer) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.inside >= g.all {
-		return false
-	}
-	if p.Root() {
-		g.roots++
-	} else {
-		if g.inside-g.roots >= g.others || g.uids[p.UID] >= g.each {
-			return false
-		}
-		g.uids[p.UID]++
-	}
-	g.inside++
-	return true
-}
-
-func (g *gate) leave(p Peer) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inside--
-	if p.Root() {
-		g.roots--
-	} else if g.uids[p.UID]--; g.uids[p.UID] == 0 {
-		delete(g.uids, p.UID)
-	}
-}
-
-// listener accepts connections that know their peer. Where the gate is full it sends full and hangs up.
+// listener accepts connections that know their peer. What it can't serve it tells so, and hangs up.
 type listener struct {
 	net.Listener
-	gate *gate
-	full []byte
-	log  *limitedLog
+	places *places
+	names  *Names
+	log    *limitedLog
+	// lastWords are sent to a peer that is turned away. The cause is in the journal, with the reference.
+	lastWords func(cause error, reference string) []byte
 }
+
+// Why a peer is turned away.
+var (
+	errCrowded  = errors.New("too many connections, and the daemon works for each")
+	errNameless = errors.New("its uid has no name on this host, so it can speak for nobody")
+)
 
 // Accept implements net.Listener. It returns *conn.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		c, err := l.Listener.Accept()
+		plain, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		u, ok := c.(*net.UnixConn)
+		u, ok := plain.(*net.UnixConn)
 		if !ok {
-			c.Close()
+			plain.Close()
 			return nil, errors.New("not a Unix socket")
 		}
 		peer, err := peerOf(u)
@@ -112,28 +83,94 @@ func (l *listener) Accept() (net.Conn, error) {
 			u.Close()
 			continue
 		}
-		if l.gate.enter(peer) {
-			return &conn{UnixConn: u, peer: peer, gate: l.gate}, nil
+		c := &conn{UnixConn: u, peer: peer, listener: l}
+		if c.place = l.places.enter(arrival(peer), func() { u.Close() }); c.place != nil {
+			return c, nil
 		}
-		l.log.Printf("%s: too many connections, uid %d is turned away", l.Addr(), peer.UID)
-		u.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		u.Write(l.full)
+		c.turnAway(errCrowded)
 		u.Close()
 	}
 }
 
-// conn is a connection that has passed the gate.
+// conn is a connection that has a place.
 type conn struct {
 	*net.UnixConn
-	peer Peer
-	gate *gate
-	once sync.Once
+	peer     Peer
+	listener *listener
+	place    *place
+	known    bool   // the peer is root, or has a name
+	name     string // canonical: the peer's, unless it is root
+}
+
+// errTurnedAway is of a connection whose peer has been told, and the journal too.
+var errTurnedAway = errors.New("turned away")
+
+// Read implements net.Conn. Before the first byte the peer has to be somebody.
+func (c *conn) Read(p []byte) (int, error) {
+	if err := c.meet(); err != nil {
+		return 0, err
+	}
+	return c.UnixConn.Read(p)
+}
+
+// meet finds out who the peer is. Those without a name have no other place than the few that they share.
+func (c *conn) meet() error {
+	if c.known || c.peer.Root() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(share.With(context.Background(), neighbours(c.peer.UID)), stepTime)
+	defer cancel()
+	name, err := c.listener.names.OfUID(ctx, c.peer.UID)
+	switch {
+	case errors.Is(err, login.ErrUnknownUser):
+		return c.turnAway(errNameless)
+	case err != nil:
+		return c.turnAway(fmt.Errorf("look up its name: %w", err))
+	case !c.place.become(userOf(c.peer)):
+		return c.turnAway(errCrowded)
+	}
+	c.known, c.name = true, name
+	return nil
+}
+
+// turnAway tells the peer and the journal why it isn't served.
+func (c *conn) turnAway(cause error) error {
+	if c.place != nil && c.place.taken() { // it has been hung up on
+		return net.ErrClosed
+	}
+	reference := audit.NewReference()
+	c.listener.log.Printf("%s: uid %d is turned away: %v (reference %s)", c.listener.Addr(), c.peer.UID, cause, reference)
+	c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	c.Write(c.listener.lastWords(cause, reference))
+	return errTurnedAway
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	c.once.Do(func() { c.gate.leave(c.peer) })
+	c.place.giveBack()
 	return c.UnixConn.Close()
+}
+
+// crowdLog tells of places that were taken away: at once, and then once a minute at the most.
+type crowdLog struct {
+	log  *limitedLog
+	what string
+
+	mu    sync.Mutex
+	n     int
+	since time.Time // of the last line
+}
+
+func (l *crowdLog) lost(who holder) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n++
+	now := l.log.now()
+	if now.Sub(l.since) < time.Minute {
+		return
+	}
+	l.log.Printf("too many at once: %d %s hung up on, the last of %q, to make room for others", l.n, l.what, who.person)
+	l.n, l.since = 0, now
 }
 
 // limitedLog writes what any local user can provoke: 20 lines at once and one a second on average, so
