@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io/fs"
@@ -116,12 +117,16 @@ func TestSecurityFigures(t *testing.T) {
 	want("all waits until then", fmt.Sprintf("= %d,%03d s =", int(waits.Seconds())/1000, int(waits.Seconds())%1000))
 
 	server := readFile(t, "internal/server/login.go") + readFile(t, "internal/server/control.go")
-	gates := regexp.MustCompile(`newGate\(bounds\{all: (\d+), others: (\d+), each: (\d+)\}\)`).FindAllStringSubmatch(server, -1)
-	if len(gates) != 3 {
-		t.Errorf("%d gates, and SECURITY.md has 3", len(gates))
+	found := regexp.MustCompile(`bounds\{all: (\d+), others: (\d+), each: \[kinds\]int\{(.*?)\}\}`).FindAllStringSubmatch(server, -1)
+	if len(found) != 3 {
+		t.Errorf("%d bounds, and SECURITY.md has 3", len(found))
 	}
-	for _, g := range gates {
-		want("a gate", fmt.Sprintf(" | %s | %s | %s |\n", g[1], g[2], g[3]))
+	for _, b := range found {
+		each := map[string]string{}
+		for _, m := range regexp.MustCompile(`(\w+): (\d+)`).FindAllStringSubmatch(b[3], -1) {
+			each[m[1]] = m[2]
+		}
+		want("bounds", fmt.Sprintf(" | %s | %s | %s | %s | %s |\n", b[1], b[2], each["users"], cmp.Or(each["persons"], "-"), cmp.Or(each["namelesses"], "none")))
 	}
 }
 
