@@ -95,13 +95,17 @@ func TestWhoHoldsFewestComesFirst(t *testing.T) {
 		dave[0]()
 		dave[0]() // once is enough
 		synctest.Wait()
+		mu.Lock()
 		if fmt.Sprint(order) != "[alice]" {
 			t.Error(order)
 		}
+		mu.Unlock()
 		carol[0]()
 		mallory[0]()
 		mallory[1]()
 		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(order) != 4 || len(s.held) != 0 || s.free != 4 {
 			t.Errorf("%v, %v held, %d free", order, s.held, s.free)
 		}
