@@ -38,6 +38,10 @@ Without USER it is your own; root's is everybody's. Those of others are for root
 to see, and for whom polkit allows org.totpd.manage.log; with --all, they see
 everybody's.
 
+--reference finds what the person read on the screen. Where the daemon could not
+be reached the PAM module has refused the login by itself, and its line is in
+the system log: journalctl --grep REF.
+
 --since takes a time that has passed (90m, 12h, 7d), or a day such as 2026-03-01
 with or without a time of day. --json prints one object a line, with id, time,
 user, kind, result and, where there are such, reason, service, source, tty,
@@ -111,7 +115,21 @@ func (c *command) log(ctx context.Context, user string, o logOptions) error {
 	if err != nil && o.follow && ctx.Err() != nil {
 		return nil // somebody has had enough of it
 	}
+	if code := codeOf(err); code == control.ErrUnreachable || code == control.ErrTimeout {
+		c.sayElsewhere(r.Reference)
+	}
 	return failed("log", user, err)
+}
+
+// sayElsewhere says where a reference is that the daemon doesn't know: that of a login which the PAM module had to
+// refuse by itself. Without a reference it says nothing.
+func (c *command) sayElsewhere(reference string) {
+	if reference == "" {
+		return
+	}
+	c.say("Where a login could not reach the daemon, its line is in the system log. As root:")
+	c.say("  journalctl --grep %s", quote(reference))
+	c.say("  grep -r %s /var/log     where there is no journal", quote(reference))
 }
 
 // printLog prints the newest entries, and with -f those that come, also across restarts of the daemon.
@@ -122,6 +140,7 @@ func (c *command) printLog(ctx context.Context, fetch func(control.LogRequest) (
 	}
 	if len(entries) == 0 && !o.follow {
 		c.say("Nothing was found.")
+		c.sayElsewhere(r.Reference)
 	}
 	for {
 		for _, e := range entries {

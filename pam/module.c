@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "combined.h"
 #include "guest.h"
+#include "host.h"
 #include "id.h"
 #include "module.h"
 #include "opening.h"
@@ -20,6 +21,7 @@
 #include <security/pam_modules.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,71 +32,6 @@
 
 /* No daemon of ours comes near these. They end a dialogue that doesn't end by itself. */
 enum { ASKS_MAX = 32, TELLS_MAX = 64, PROOFS_MAX = 4 };
-
-/* A daemon that lives takes what it is sent at once, however long it thinks about it; one that is being
- * restarted does so within this time. Where systemd holds the socket of one that can't be started, or
- * where it hangs, nobody takes it. */
-enum { TAKEN_MS = 2800 };
-
-static struct text text_of(const char *s)
-{
-	return (struct text){.p = s, .n = s == NULL ? 0 : strlen(s)};
-}
-
-static struct text item(pam_handle_t *pamh, int type)
-{
-	const void *s = NULL;
-	if (pam_get_item(pamh, type, &s) != PAM_SUCCESS)
-		s = NULL;
-	return text_of(s);
-}
-
-/* wait_for_word waits for the daemon's answer to what it was sent; returns false when it comes too late,
- * or when nobody has taken what was sent. */
-static bool wait_for_word(int fd, long long deadline)
-{
-	long long soon = now_ms() + TAKEN_MS;
-	int waiting = 0; /* bytes, as unix(7) counts them */
-	if (soon < deadline && !wait_for(fd, POLLIN, soon) && ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting > 0)
-		return false;
-	return wait_for(fd, POLLIN, deadline);
-}
-
-static void wipe(char *typed)
-{
-	if (typed != NULL) {
-		explicit_bzero(typed, strlen(typed));
-		free(typed);
-	}
-}
-
-/* converse shows one message through the host's conversation. With an answer wanted it hands over what
- * was typed, to be wiped and freed. */
-static int converse(pam_handle_t *pamh, int style, const char *text, char **answer)
-{
-	const void *item = NULL;
-	int rc = pam_get_item(pamh, PAM_CONV, &item);
-	const struct pam_conv *conv = item;
-	if (rc != PAM_SUCCESS || conv == NULL || conv->conv == NULL)
-		return PAM_CONV_ERR;
-	const struct pam_message message = {.msg_style = style, .msg = text};
-	const struct pam_message *messages = &message;
-	struct pam_response *responses = NULL;
-	rc = conv->conv(1, &messages, &responses, conv->appdata_ptr);
-	char *typed = NULL;
-	if (rc == PAM_SUCCESS && responses != NULL) { /* after an error they are the host's, whatever they point to */
-		typed = responses[0].resp;
-		free(responses);
-	}
-	if (answer == NULL) {
-		wipe(typed); /* of a host that answers everything with the password */
-		return PAM_SUCCESS; /* a client that shows no texts may still be asked */
-	}
-	*answer = typed;
-	if (rc != PAM_SUCCESS)
-		return rc;
-	return typed == NULL ? PAM_CONV_ERR : PAM_SUCCESS;
-}
 
 /* verified_key tells whether sshd has verified a public key of the person's before it came to PAM: it then
  * has a line "publickey ..." in this variable, which it sets anew for each login. Other services that let
@@ -111,15 +48,15 @@ static bool verified_key(pam_handle_t *pamh)
 }
 
 struct login {
-	pam_handle_t *pamh;
+	struct host host;
 	struct options options;
-	const char *service;
-	bool silent;
 	int asks, tells, proofs;
 	long long deadline; /* of the daemon's part of this turn */
+	long long absent;   /* deadline for a daemon that isn't there, or doesn't take what it is sent */
 	char *typed;        /* the last answer */
 	int losses;         /* of the daemon, in this turn */
 	bool again;         /* the dialogue was begun again, and nothing has been asked since */
+	bool explained;     /* the daemon has said what is wrong, and nothing has been asked since */
 	bool pending;       /* typed has been typed, and the daemon has said nothing to it */
 	uint64_t question;  /* what typed answers: a fingerprint */
 	uint64_t told[TELLS_MAX];
@@ -127,19 +64,31 @@ struct login {
 	struct dialogue d;  /* its frame, large and mostly unused, is the end of it */
 };
 
-/* out_of_service is the one text of our own: it is shown when the daemon, whose all the others are,
- * can't be heard. */
-static int out_of_service(const struct login *l, int rc)
+/* begin_turn gives the daemon its time, from now on. */
+static void begin_turn(struct login *l)
 {
-	if (!l->silent)
-		(void)converse(l->pamh, PAM_ERROR_MSG, "codes can't be checked right now: try again later, or tell your administrator", NULL);
-	return rc;
+	l->deadline = now_ms() + l->options.timeout * 1000LL;
+	l->absent = now_ms() + ABSENT_MS;
+	if (l->absent > l->deadline)
+		l->absent = l->deadline;
 }
 
-static int give_up(const struct login *l, int rc, const char *what)
+/* wait_for_word waits for the daemon's answer to what it was sent; returns false when it comes too late,
+ * or when nobody has taken what was sent. */
+static bool wait_for_word(const struct login *l)
 {
-	host_log(LOG_ERR, l->service, "denied: %s (socket %s)", what, l->options.socket);
-	return out_of_service(l, rc);
+	int untaken = 0; /* bytes, as unix(7) counts them */
+	if (wait_for(l->d.fd, POLLIN, l->absent))
+		return true;
+	if (ioctl(l->d.fd, SIOCOUTQ, &untaken) == 0 && untaken > 0)
+		return false;
+	return wait_for(l->d.fd, POLLIN, l->deadline);
+}
+
+static int give_up(const struct login *l, int rc, const char *what, int cause)
+{
+	return deny(&l->host, rc, cant_check, "%s%s%s (socket %s)", what, cause != 0 ? ": " : "",
+		    cause != 0 ? strerrordesc_np(cause) : "", l->options.socket);
 }
 
 static const char *const faults[FAULTS] = {
@@ -169,7 +118,7 @@ static int set_authtok(struct login *l, size_t n)
 	char *password = strndup(l->typed, n);
 	if (password == NULL)
 		return PAM_BUF_ERR;
-	int rc = pam_set_item(l->pamh, PAM_AUTHTOK, password);
+	int rc = pam_set_item(l->host.pamh, PAM_AUTHTOK, password);
 	wipe(password);
 	return rc;
 }
@@ -178,14 +127,16 @@ static int set_authtok(struct login *l, size_t n)
  * doesn't know the password uses up nobody's attempts. */
 static int nothing_to_judge(const struct login *l, const char *why)
 {
-	host_log(LOG_NOTICE, l->service, "denied: %s: no code was judged", why);
+	host_log(LOG_NOTICE, l->host.service, "denied: %s: no code was judged", why);
 	return PAM_AUTH_ERR;
 }
 
-static void log_password_fault(const struct login *l, const char *what, const struct password_fault *f)
+/* password_fault says why nobody could tell whether a password is right. */
+static const char *password_fault(const struct login *l, const struct password_fault *f, char text[512])
 {
-	host_log(LOG_ERR, l->service, "%s: %s%s%s (socket %s)", what, f->fault, f->cause != 0 || f->reason[0] != '\0' ? ": " : "",
+	snprintf(text, 512, "%s%s%s (socket %s)", f->fault, f->cause != 0 || f->reason[0] != '\0' ? ": " : "",
 		 f->cause != 0 ? strerrordesc_np(f->cause) : f->reason, l->options.password_socket);
+	return text;
 }
 
 /* right_way returns the way that leaves the user's password, or NULL, with what to return. */
@@ -194,14 +145,14 @@ static const struct cut *right_way(struct login *l, const struct cut *ways, int 
 	for (int i = 0; i < n; i++) {
 		struct text password = {.p = l->typed, .n = ways[i].head};
 		struct password_fault f;
+		char why[512];
 		switch (check_password(l->options.password_socket, l->d.open.user, password, l->deadline, &f)) {
 		case PASSWORD_RIGHT:
 			return &ways[i];
 		case PASSWORD_WRONG:
 			break;
 		default:
-			log_password_fault(l, "denied", &f);
-			*rc = out_of_service(l, PAM_AUTHINFO_UNAVAIL);
+			*rc = deny(&l->host, PAM_AUTHINFO_UNAVAIL, cant_check, "%s", password_fault(l, &f, why));
 			return NULL;
 		}
 	}
@@ -220,14 +171,14 @@ static int take_apart(struct login *l)
 	int n = cuts(ways, l->typed, d->tails, d->tails_n, !root);
 	int rc = set_authtok(l, n > 0 && ways[0].digits ? ways[0].head : strlen(l->typed));
 	if (rc != PAM_SUCCESS)
-		return give_up(l, rc, "no memory for the password");
+		return give_up(l, rc, "no memory for the password", 0);
 	if (n == 0)
 		return nothing_to_judge(l, "there is no code behind the password");
 	const struct cut *way = root ? right_way(l, ways, n, &rc) : &ways[0];
 	if (way == NULL)
 		return rc;
 	d->answer = (struct text){.p = l->typed + way->tail, .n = way->n};
-	l->deadline = now_ms() + l->options.timeout * 1000LL; /* the daemon's own */
+	begin_turn(l); /* what came before was others' time */
 	return set_authtok(l, way->head);
 }
 
@@ -235,22 +186,23 @@ static int take_apart(struct login *l)
  * stack may go on after a wrong password, or ask for it later. */
 static bool proven(const struct login *l)
 {
-	struct text password = item(l->pamh, PAM_AUTHTOK);
+	struct text password = item(l->host.pamh, PAM_AUTHTOK);
 	struct password_fault f;
-	if (verified_key(l->pamh))
+	char why[512];
+	if (verified_key(l->host.pamh))
 		return true;
 	if (password.p == NULL) {
-		host_log(LOG_NOTICE, l->service, "no enrolment: no module before this one has asked for the password");
+		host_log(LOG_NOTICE, l->host.service, "no enrolment: no module before this one has asked for the password");
 		return false;
 	}
 	switch (check_password(l->options.password_socket, l->d.open.user, password, l->deadline, &f)) {
 	case PASSWORD_RIGHT:
 		return true;
 	case PASSWORD_WRONG:
-		host_log(LOG_NOTICE, l->service, "no enrolment: the password is wrong");
+		host_log(LOG_NOTICE, l->host.service, "no enrolment: the password is wrong");
 		return false;
 	default:
-		log_password_fault(l, "no enrolment", &f);
+		host_log(LOG_ERR, l->host.service, "no enrolment: %s", password_fault(l, &f, why));
 		return false;
 	}
 }
@@ -259,9 +211,9 @@ static bool proven(const struct login *l)
 static int prove(struct login *l)
 {
 	if (++l->proofs > PROOFS_MAX)
-		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end");
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end", 0);
 	l->d.answer = text_of(proven(l) ? PROVEN : NULL);
-	l->deadline = now_ms() + l->options.timeout * 1000LL; /* the daemon's own */
+	begin_turn(l); /* what came before was others' time */
 	return PAM_SUCCESS;
 }
 
@@ -270,9 +222,9 @@ static int get_answer(struct login *l)
 {
 	struct text typed = {0};
 	if (l->options.combined)
-		typed = item(l->pamh, PAM_AUTHTOK);
+		typed = item(l->host.pamh, PAM_AUTHTOK);
 	if (typed.p == NULL)
-		return converse(l->pamh, l->d.style, l->d.text, &l->typed);
+		return converse(l->host.pamh, l->d.style, l->d.text, &l->typed);
 	l->typed = strdup(typed.p);
 	return l->typed != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
 }
@@ -282,28 +234,29 @@ static int get_answer(struct login *l)
 static int ask(struct login *l)
 {
 	if (++l->asks > ASKS_MAX)
-		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end");
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked without end", 0);
 	uint64_t question = fingerprint(&l->d);
 	bool same = l->again && l->pending && question == l->question;
 	l->again = false;
 	if (same)
 		return PAM_SUCCESS;
 	if (l->options.combined && l->typed != NULL)
-		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked for the password twice");
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked for the password twice", 0);
 	wipe(l->typed);
 	l->typed = NULL;
 	l->d.answer = text_of(NULL);
 	int rc = get_answer(l);
 	if (rc != PAM_SUCCESS && !l->d.optional) {
 		if (l->options.debug)
-			host_log(LOG_DEBUG, l->service, "no answer from the conversation: %s", pam_strerror(l->pamh, rc));
+			host_log(LOG_DEBUG, l->host.service, "no answer from the conversation: %s", pam_strerror(l->host.pamh, rc));
 		return PAM_CONV_ERR;
 	}
 	l->d.answer = text_of(l->typed);
 	l->pending = true;
 	l->question = question;
 	l->losses = 0;
-	l->deadline = now_ms() + l->options.timeout * 1000LL;
+	l->explained = false;
+	begin_turn(l);
 	return l->options.combined ? take_apart(l) : PAM_SUCCESS;
 }
 
@@ -319,16 +272,19 @@ static bool told_already(const struct login *l, uint64_t text)
 static int tell(struct login *l)
 {
 	if (++l->tells > TELLS_MAX)
-		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon talked without end");
+		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon talked without end", 0);
 	uint64_t text = l->told[l->tells - 1] = fingerprint(&l->d);
+	l->explained |= l->d.style == PAM_ERROR_MSG;
 	if (told_already(l, text))
 		return PAM_SUCCESS;
 	l->pending = false; /* what is new may be about the answer, or make it one to another question */
-	if (l->silent)
+	if (l->host.silent)
 		return PAM_SUCCESS;
 	long long before = now_ms();
-	(void)converse(l->pamh, l->d.style, l->d.text, NULL);
-	l->deadline += now_ms() - before; /* reading is the person's time */
+	(void)converse(l->host.pamh, l->d.style, l->d.text, NULL);
+	long long read = now_ms() - before; /* which is the person's time */
+	l->deadline += read;
+	l->absent += read;
 	return PAM_SUCCESS;
 }
 
@@ -336,10 +292,10 @@ static int tell(struct login *l)
  * looked for often enough. */
 static bool begin_again(struct login *l)
 {
-	if (!pause_again(l->losses++, l->deadline))
+	if (!pause_again(l->losses++, l->absent))
 		return false;
 	if (l->options.debug)
-		host_log(LOG_DEBUG, l->service, "beginning again: %s", faults[l->d.fault]);
+		host_log(LOG_DEBUG, l->host.service, "beginning again: %s", faults[l->d.fault]);
 	if (l->d.fd >= 0)
 		close(l->d.fd);
 	l->d.fd = -1;
@@ -361,22 +317,22 @@ static const char *step(struct dialogue *d)
 static int run(struct login *l)
 {
 	struct dialogue *d = &l->d;
-	l->deadline = now_ms() + l->options.timeout * 1000LL;
+	begin_turn(l);
 	for (;;) {
 		const char *fault = step(d);
 		if (fault != NULL)
-			return give_up(l, PAM_SYSTEM_ERR, fault);
+			return give_up(l, PAM_SYSTEM_ERR, fault, 0);
 		int rc = PAM_SUCCESS;
 		bool in_time = true;
 		switch (d->want) {
 		case WANT_CONNECT:
-			in_time = pause_for(5, l->deadline);
+			in_time = pause_for(5, l->absent);
 			break;
 		case WANT_OUTPUT:
-			in_time = wait_for(d->fd, POLLOUT, l->deadline);
+			in_time = wait_for(d->fd, POLLOUT, l->absent);
 			break;
 		case WANT_INPUT:
-			in_time = wait_for_word(d->fd, l->deadline);
+			in_time = wait_for_word(l);
 			break;
 		case WANT_ASK:
 			rc = ask(l);
@@ -389,20 +345,20 @@ static int run(struct login *l)
 			in_time = now_ms() < l->deadline;
 			break;
 		case WANT_END:
+			if (d->outcome == PAM_AUTHINFO_UNAVAIL && !l->explained)
+				return give_up(l, d->outcome, "the daemon turned the login away", 0);
 			return d->outcome;
 		case WANT_AGAIN:
 			if (begin_again(l))
 				break;
 			/* fall through */
 		case WANT_FAULT:
-			host_log(LOG_ERR, l->service, "denied: %s%s%s (socket %s)", faults[d->fault], d->cause != 0 ? ": " : "",
-				 d->cause != 0 ? strerrordesc_np(d->cause) : "", l->options.socket);
-			return out_of_service(l, PAM_AUTHINFO_UNAVAIL);
+			return give_up(l, PAM_AUTHINFO_UNAVAIL, faults[d->fault], d->cause);
 		default:
-			return give_up(l, PAM_SYSTEM_ERR, "the module is broken");
+			return give_up(l, PAM_SYSTEM_ERR, "the module is broken", 0);
 		}
 		if (!in_time)
-			return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon did not answer in time");
+			return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon did not answer in time", 0);
 		if (rc != PAM_SUCCESS)
 			return rc;
 	}
@@ -438,36 +394,14 @@ static int columns(struct text tty)
 	return 0;
 }
 
-EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+/* log_in logs somebody in, once the arguments are known. */
+static int log_in(struct login *l)
 {
-	struct login *l = malloc(sizeof *l);
-	if (l == NULL)
-		return PAM_BUF_ERR;
-	memset(l, 0, offsetof(struct login, d.frame));
-	l->pamh = pamh;
-	l->silent = ((unsigned)flags & PAM_SILENT) != 0;
-	l->d.fd = -1;
-	l->service = item(pamh, PAM_SERVICE).p;
-	if (l->service == NULL)
-		l->service = "?";
-
-	int rc = PAM_SERVICE_ERR;
-	const char *unknown = parse_options(&l->options, argc, argv);
-	if (unknown != NULL) {
-		host_log(LOG_ERR, l->service, "denied: unknown or malformed argument \"%s\" in the PAM configuration; see pam_totpd(8)", unknown);
-		goto out;
-	}
-	if (l->options.with_key && !verified_key(pamh)) {
-		rc = PAM_IGNORE;
-		goto out;
-	}
+	pam_handle_t *pamh = l->host.pamh;
 	const char *user = NULL;
-	rc = pam_get_user(pamh, &user, NULL);
-	if (rc != PAM_SUCCESS || user == NULL || user[0] == '\0') {
-		host_log(LOG_NOTICE, l->service, "denied: no user name");
-		rc = rc == PAM_SUCCESS ? PAM_USER_UNKNOWN : rc;
-		goto out;
-	}
+	int rc = pam_get_user(pamh, &user, NULL);
+	if (rc != PAM_SUCCESS || user == NULL || user[0] == '\0')
+		return deny(&l->host, rc == PAM_SUCCESS ? PAM_USER_UNKNOWN : rc, no_user_name, "no user name");
 	take_id(pamh, l->id);
 	l->d.socket = text_of(l->options.socket);
 	l->d.open = (struct open){
@@ -487,13 +421,42 @@ EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const ch
 	if (rc == PAM_IGNORE && l->options.with_key)
 		rc = PAM_SUCCESS; /* no code is due, so the key was all */
 	if (l->options.debug)
-		host_log(LOG_DEBUG, l->service, "%s after %d questions", outcome_name(rc), l->asks);
-out:
+		host_log(LOG_DEBUG, l->host.service, "%s after %d questions", outcome_name(rc), l->asks);
+	return rc;
+}
+
+/* end_login leaves nothing of it behind. */
+static void end_login(struct login *l)
+{
 	if (l->d.fd >= 0)
 		close(l->d.fd);
 	wipe(l->typed);
 	explicit_bzero(l, offsetof(struct login, d.frame) + l->d.dirty);
 	free(l);
+}
+
+EXPORT int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	struct host host = {.pamh = pamh, .service = item(pamh, PAM_SERVICE).p, .silent = ((unsigned)flags & PAM_SILENT) != 0};
+	if (host.service == NULL)
+		host.service = "?";
+	struct login *l = malloc(sizeof *l);
+	if (l == NULL)
+		return deny(&host, PAM_BUF_ERR, cant_check, "no memory");
+	memset(l, 0, offsetof(struct login, d.frame));
+	l->host = host;
+	l->d.fd = -1;
+
+	int rc;
+	const char *unknown = parse_options(&l->options, argc, argv);
+	if (unknown != NULL)
+		rc = deny(&host, PAM_SERVICE_ERR, set_up_wrongly,
+			  "unknown or malformed argument \"%.200s\" in the PAM configuration; see pam_totpd(8)", unknown);
+	else if (l->options.with_key && !verified_key(pamh))
+		rc = PAM_IGNORE;
+	else
+		rc = log_in(l);
+	end_login(l);
 	return rc;
 }
 

@@ -136,11 +136,12 @@ enum password check_password(const char *path, struct text user, struct text pas
 	memcpy(question + 5, user.p, user.n);
 	memcpy(question + 5 + user.n, password.p, password.n);
 
+	long long absent = now_ms() + ABSENT_MS;
 	enum password p;
 	for (int looks = 0;; looks++) {
 		bool again = false;
 		p = once(&to, question, size, deadline, f, &again);
-		if (!again || !pause_again(looks, deadline))
+		if (!again || !pause_again(looks, absent < deadline ? absent : deadline))
 			break;
 	}
 	explicit_bzero(question, sizeof question);

@@ -43,5 +43,5 @@ bool pause_again(int looks, long long deadline)
 	int pause = PAUSE_MIN;
 	for (int i = 0; i < looks && pause < PAUSE_MAX; i++)
 		pause *= 2;
-	return looks < AGAIN_MAX && pause_for(pause, deadline);
+	return pause_for(pause, deadline);
 }

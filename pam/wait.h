@@ -13,12 +13,12 @@ bool wait_for(int fd, short events, long long deadline);
 /* pause_for returns false, at once, when the deadline comes before the end of the pause. */
 bool pause_for(int ms, long long deadline);
 
-/* A peer that is gone is looked for so often in one turn, after pauses of 10 ms that double to 320 ms. All
- * pauses together are 2.2 s: one that is gone for good denies within 3 s. */
-enum { AGAIN_MAX = 11 };
+/* A peer that lives takes what it is sent at once, however long it thinks about it, and one that is restarted is
+ * back within this time. One that is gone, hangs or can't be started isn't waited for any longer. */
+enum { ABSENT_MS = 2000 };
 
-/* pause_again makes the pause before the next look, after so many; returns false when it was looked often
- * enough, or the deadline comes before. */
+/* pause_again makes the pause before the next look for a peer that is gone, after so many: 10 ms, which double to
+ * 320 ms. Returns false, at once, when the deadline comes before the end of the pause. */
 bool pause_again(int looks, long long deadline);
 
 #endif

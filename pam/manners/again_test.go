@@ -1,12 +1,14 @@
 package manners
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,23 +90,40 @@ func TestDaemonComesBack(t *testing.T) {
 	}
 }
 
-// What the daemon says without hearing the login is its word, and ends it.
+// What the daemon says without hearing the login is its word, and ends it. Where it doesn't say why, the module
+// tells whoever logs in, with a reference.
 func TestTurnedAway(t *testing.T) {
-	var mu sync.Mutex
-	calls := 0
-	w := newWorld(t, plain, func(c net.Conn) {
-		mu.Lock()
-		defer mu.Unlock()
-		calls++
-		c.Write(append(tell(), wire.AppendVerdict(nil, wire.Unavailable)...))
-	})
-	if got := w.alice(t); got != "9, asked 0, told hello" { // PAM_AUTHINFO_UNAVAIL
-		t.Error(got)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if calls != 1 {
-		t.Errorf("%d connections", calls)
+	unavailable := wire.AppendVerdict(nil, wire.Unavailable)
+	why := must(wire.AppendTell(nil, wire.Error, "not now"))
+	const own = "codes can't be checked right now: try again later, or tell your administrator (reference "
+	for name, c := range map[string]struct {
+		says []byte
+		want string // PAM_AUTHINFO_UNAVAIL, and what is told
+		line bool
+	}{
+		"nothing":     {unavailable, "9, asked 0, told " + own, true},
+		"a greeting":  {append(tell(), unavailable...), "9, asked 0, told hello\n" + own, true},
+		"says why":    {append(append(tell(), why...), unavailable...), "9, asked 0, told hello\nnot now", false},
+		"only why":    {append(bytes.Clone(why), unavailable...), "9, asked 0, told not now", false},
+		"why, refuse": {append(bytes.Clone(why), wire.AppendVerdict(nil, wire.Refused)...), "7, asked 0, told not now", false},
+	} {
+		var calls atomic.Int32
+		w := newWorld(t, plain, func(conn net.Conn) {
+			calls.Add(1)
+			conn.Write(c.says)
+		})
+		if got := w.alice(t); got != c.want && !(c.line && strings.HasPrefix(got, c.want)) {
+			t.Errorf("%s: %s", name, got)
+		}
+		if calls.Load() != 1 {
+			t.Errorf("%s: %d connections", name, calls.Load())
+		}
+		if w.log == nil {
+			continue
+		}
+		if lines := w.logged(t); (len(lines) == 1 && strings.Contains(lines[0], "turned the login away")) != c.line {
+			t.Errorf("%s: the log has %q", name, lines)
+		}
 	}
 }
 

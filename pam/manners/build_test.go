@@ -80,6 +80,11 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %q, want %s", text, m, want)
 		}
 	}
+	letters := `letters(?:\[\])? = "(.*)"`
+	ours, daemons := all(letters, read(t, "../reference.c")), all(letters, read(t, "../../daemon/internal/audit/audit.go"))
+	if len(ours) != 1 || !slices.Equal(ours, daemons) {
+		t.Errorf("references are of %q, the daemon's of %q", ours, daemons)
+	}
 	if wire.MaxFrame != wire.HeaderSize+16<<10 {
 		t.Errorf("a frame has %d bytes", wire.MaxFrame)
 	}

@@ -142,7 +142,7 @@ func (c *combined) shown() string {
 	return string(text)
 }
 
-const letIn, refused, unavailable = "0, asked 1, told", "7, asked 1, told", "9, asked 1, told codes can't be checked"
+const letIn, refused, unavailable = "0, asked 1, told", "7, asked 1, told", "9, asked 1, told codes can't be checked right now: try again later, or tell your administrator (reference "
 
 func TestCombined(t *testing.T) {
 	six, both := newCombined(t, plain, []byte{6}, nil), newCombined(t, asan, []byte{6, 8}, nil)
@@ -253,8 +253,8 @@ func TestCombinedWithoutHelper(t *testing.T) {
 		log    string
 		within time.Duration
 	}{
-		"nobody listens": {nil, "can't reach totpd-password: No such file", 4 * time.Second},
-		"hangs up":       {func(net.Conn, string, string) {}, "hung up", 4 * time.Second},
+		"nobody listens": {nil, "can't reach totpd-password: No such file", 2 * time.Second},
+		"hangs up":       {func(net.Conn, string, string) {}, "hung up", 2 * time.Second},
 		"silent":         {func(c net.Conn, _, _ string) { io.Copy(io.Discard, c) }, "in time", 4 * time.Second},
 		"never ends":     {func(c net.Conn, _, _ string) { c.Write([]byte{1, 0}); io.Copy(io.Discard, c) }, "in time", 4 * time.Second},
 		"half":           {func(c net.Conn, _, _ string) { c.Write([]byte{1}) }, "malformed", time.Second},

@@ -3,6 +3,7 @@ package manners
 import (
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,7 +125,8 @@ func sink(c net.Conn) {
 	}
 }
 
-// Each for a timeout of 1 s and a busy machine, and for a daemon that is gone; in ms.
+// Each for a timeout of 1 s and a busy machine, and for a daemon that is gone, with the default timeout; in ms.
+// README promises the latter.
 const deadline, patience = 1700, 3000
 
 func TestHostileDaemon(t *testing.T) {
@@ -157,19 +159,41 @@ func TestHostileDaemon(t *testing.T) {
 	}
 }
 
-// denied holds that a login is denied within so many ms, with one line in the log that contains part.
+// told is how a denial of the module's own ends: with a sentence and a reference.
+var told = regexp.MustCompile(`, told (?:hello\n)*(?:codes can't be checked right now: try again later, or tell your administrator|this login is set up wrongly: tell your administrator) \(reference ([2-9A-Z]{4}-[2-9A-Z]{4})\)$`)
+
+// denied holds that a login is denied within so many ms, that whoever logs in is told so with a reference, and
+// that one line in the log has this reference and contains part.
 func (w *world) denied(t *testing.T, part string, within int) string {
 	t.Helper()
 	out := strings.TrimSpace(w.run(t, "denied", within))
 	t.Log(out)
+	said := told.FindStringSubmatch(out)
+	if said == nil {
+		t.Fatal("nobody was told, or not like this")
+	}
 	if w.log == nil {
 		t.Skip("the log line needs root")
 	}
 	lines := w.logged(t)
-	if len(lines) != 1 || !strings.Contains(lines[0], part) || !strings.Contains(lines[0], "denied: ") {
-		t.Errorf("the log has %q, want one line with %q", lines, part)
+	if len(lines) != 1 || !strings.Contains(lines[0], part) || !strings.Contains(lines[0], "denied: ") || !strings.HasSuffix(lines[0], ", reference="+said[1]) {
+		t.Errorf("the log has %q, want one line with %q and reference %s", lines, part, said[1])
 	}
 	return out
+}
+
+// A host that wants no texts gets none; the log has the reference all the same.
+func TestDeniedSilently(t *testing.T) {
+	w := newWorld(t, plain, nil)
+	if out := strings.TrimSpace(w.run(t, "denied-silently", patience)); !strings.HasSuffix(out, ", told") {
+		t.Error(out)
+	}
+	if w.log == nil {
+		t.Skip("the log line needs root")
+	}
+	if lines := w.logged(t); len(lines) != 1 || !strings.Contains(lines[0], ", reference=") {
+		t.Errorf("the log has %q", lines)
+	}
 }
 
 func TestNoDaemon(t *testing.T) {
@@ -211,13 +235,15 @@ func TestNoDaemon(t *testing.T) {
 		defer l.Close()
 		w.denied(t, "in time", patience)
 	})
+	t.Run("crashes at each login", func(t *testing.T) {
+		newWorld(t, plain, func(c net.Conn) { frames2(c).next() }).denied(t, "hung up", patience)
+	})
 	t.Run("hangs while the person types", func(t *testing.T) {
 		w := newWorld(t, plain, func(c net.Conn) { frames2(c).next(); c.Write(ask()); time.Sleep(10 * time.Second) })
 		w.denied(t, "in time", patience)
 	})
 	t.Run("stopped, its queue full", func(t *testing.T) {
 		w := newWorld(t, plain, nil)
-		w.services(t, "timeout=1")
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -234,7 +260,7 @@ func TestNoDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		w.denied(t, "in time", deadline)
+		w.denied(t, "in time", patience)
 	})
 }
 

@@ -42,7 +42,7 @@ func section(t *testing.T, page, name string) string {
 // and what it returns to PAM are all there, and nothing else is.
 func TestManual(t *testing.T) {
 	page := read(t, "../../packaging/man/pam_totpd.8")
-	options, source := read(t, "../options.c"), read(t, "../module.c")
+	options, source := read(t, "../options.c"), read(t, "../module.c")+read(t, "../opening.c")
 
 	arguments := section(t, page, "ARGUMENTS")
 	said, taken := all(`(?m)^\.It Cm ([^ \n]+)`, arguments), all(`\bstrn?cmp\(arg, "([^"]+)"`, options)
