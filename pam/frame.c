@@ -7,7 +7,7 @@
 enum { HEADER_SIZE = 3, PAYLOAD_MAX = WIRE_MAX_FRAME - HEADER_SIZE };
 
 /* The first byte of a frame. */
-enum { KIND_OPEN = 1, KIND_ANSWER, KIND_ASK, KIND_TELL, KIND_VERDICT };
+enum { KIND_OPEN = 1, KIND_ANSWER, KIND_ASK, KIND_TELL, KIND_VERDICT, KIND_TRIAL };
 
 static unsigned char *put_size(unsigned char *to, size_t n)
 {
@@ -69,9 +69,9 @@ enum frame_kind get_frame(const unsigned char *p, size_t n, struct frame *f)
 {
 	if (n == 0)
 		return FRAME_PART;
-	if (p[0] == KIND_OPEN || p[0] == KIND_ANSWER)
+	if (p[0] == KIND_OPEN || p[0] == KIND_ANSWER || p[0] == KIND_TRIAL)
 		return FRAME_NOT_DUE;
-	if (p[0] < KIND_OPEN || p[0] > KIND_VERDICT)
+	if (p[0] < KIND_OPEN || p[0] > KIND_TRIAL)
 		return FRAME_MALFORMED;
 	if (n < HEADER_SIZE)
 		return FRAME_PART;

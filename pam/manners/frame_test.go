@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,7 +151,7 @@ func (c *codec) same(buf []byte) {
 	f, n, err := wire.Decode(buf)
 	ok := false
 	switch {
-	case len(buf) > 0 && (buf[0] == byte(wire.KindOpen) || buf[0] == byte(wire.KindAnswer)):
+	case len(buf) > 0 && slices.Contains([]wire.Kind{wire.KindOpen, wire.KindAnswer, wire.KindTrial}, wire.Kind(buf[0])):
 		ok = kind == notDueFrame
 	case len(buf) > 0 && buf[0] == byte(wire.KindAsk) && kind == askFrame: // whole, as Go will find it
 		ok = size <= len(buf) && (n == size || err != nil)
