@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // passwordTries is how often a person at a terminal may mistype the password.
@@ -61,9 +62,9 @@ root does this for USER without being asked for anything but the first code,
 which USER reads out; with --no-confirm there is none, and the key counts at
 once. root also gives USER a key that exists already, as that of a hardware
 token, with --uri; for an event-based token (HOTP) the link has its counter.
-Others may do both whom polkit allows org.totpd.manage.enrol. A link on a
-command line can be seen in the process list by everybody: prefer --uri -, which
-reads it from standard input.`,
+Others may do both whom polkit allows org.totpd.manage.enrol. The link is in a
+FILE, or read from standard input by --uri -; on a command line, where everybody
+can see it in the process list, it is refused.`,
 		Example:           `  totpctl enrol --name "work phone"`,
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -82,16 +83,14 @@ reads it from standard input.`,
 	f.StringVar(&o.qr, "qr", "", "draw the code: `HOW` is utf8, ascii or none")
 	f.StringVar(&o.png, "qr-png", "", "write the QR code to a new `FILE` as a picture")
 	f.StringVar(&o.save, "save", "", "write the recovery codes to a new `FILE`")
-	f.StringVar(&o.uri, "uri", "", "as root: set the key of this otpauth `LINK`; - reads it")
+	f.StringVar(&o.uri, "uri", "", "as root: set the key of the otpauth link in `FILE`;\n- reads it from standard input")
 	f.BoolVar(&o.noConfirm, "no-confirm", false, "as root: wait for no first code")
 	cmd.MarkFlagFilename("qr-png", "png")
 	cmd.RegisterFlagCompletionFunc("qr", cobra.FixedCompletions([]string{"utf8", "ascii", "none"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("digits", cobra.FixedCompletions([]string{"6", "8"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("period", cobra.FixedCompletions([]string{"30", "60"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions([]string{"SHA1", "SHA256", "SHA512"}, cobra.ShellCompDirectiveNoFileComp))
-	for _, flag := range []string{"name", "uri"} {
-		cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
-	}
+	cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions)
 	return c.withPolkit(c.withJSON(cmd))
 }
 
@@ -103,10 +102,10 @@ func (o enrolOptions) check(json, terminal bool) error {
 		return &misuse{"--qr is utf8, ascii or none, not " + quote(o.qr), "totpctl help enrol"}
 	}
 	switch {
-	case o.digits != 0 && o.digits != 6 && o.digits != 8:
-		return &misuse{fmt.Sprintf("--digits is 6 or 8, not %d", o.digits), "totpctl help enrol"}
-	case o.period != 0 && o.period != 30 && o.period != 60:
-		return &misuse{fmt.Sprintf("--period is 30 or 60 seconds, not %d", o.period), "totpctl help enrol"}
+	case o.digits != 0 && !otpauth.Digits(o.digits):
+		return &misuse{fmt.Sprintf("--digits is %s, not %d", otpauth.DigitsText, o.digits), "totpctl help enrol"}
+	case o.period != 0 && !otpauth.Period(o.period):
+		return &misuse{fmt.Sprintf("--period is %s seconds, not %d", otpauth.PeriodText, o.period), "totpctl help enrol"}
 	case o.algorithm != "" && !slices.Contains([]string{"SHA1", "SHA256", "SHA512"}, o.algorithm):
 		return &misuse{"--algorithm is SHA1, SHA256 or SHA512, not " + quote(o.algorithm), "totpctl help enrol"}
 	case json && o.qr != "":

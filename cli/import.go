@@ -50,15 +50,15 @@ func newImport(c *command) *cobra.Command {
 		Use:   "import SOURCE FILE... [OPTIONS]",
 		Short: "Take users over from another program",
 		Long: `Take users over, whose codes are then good here at once. SOURCE is one of:
-  google-authenticator  state files of pam_google_authenticator: each FILE is
-                        its owner's; one of root's is the user's whose name it
-                        has; USER=FILE says whose it is. --homes reads
-                        ~/.google_authenticator of everybody, or of --users,
-                        with the rights of its owner
+  google-authenticator  state files of pam_google_authenticator. --homes reads
+                        ~/.google_authenticator of everybody, or of --users.
+                        Elsewhere, USER=FILE says whose a file is; so does
+                        '/DIR/${USER}/FILE', as secret= has it in the PAM file
   oath                  the UsersFile of pam_oath
   pskc                  containers of hardware tokens (RFC 6030), also encrypted
                         ones; a signature is not checked
-  otpauth               lists of otpauth links, a line each, with the user first
+  otpauth               lists of otpauth links, a line each, with the user
+                        first, or with this host or its issuer in the label
 Codes that the other program has recorded as used are not accepted again, and
 scratch codes become recovery codes.
 
@@ -66,8 +66,10 @@ A user is taken over as a whole or not at all. Whoever is enrolled already is
 left alone, unless --replace is given. The report says who was taken over, who
 was not and why, and what was left out. --dry-run changes nothing; --json prints
 the report: dry_run, taken (each with user, devices, recovery_codes, places and
-notes) and not_taken (user, places and reasons). For root. Where a file has a
-key in it, delete it in the end.
+notes) and not_taken (user, places and reasons). What is not understood is
+reported by its place alone, FILE:LINE. A file below a directory that isn't
+root's is read with the rights of the directory's owner. For root. Where a file
+has a key in it, delete it in the end.
 
 Exit status: 0 all were taken over, 1 some were not, 2 wrong usage.`,
 		Example:           "  totpctl import google-authenticator --homes --dry-run",
@@ -154,7 +156,11 @@ func (c *command) importFrom(ctx context.Context, s source, files []string, o im
 	if err != nil {
 		return failed("import", "", err)
 	}
-	report, err := c.takeOver(ctx, foreign.Merge(found), o)
+	found = foreign.Merge(found)
+	if err := c.onlyUsers(ctx, found); err != nil {
+		return failed("import", "", err)
+	}
+	report, err := c.takeOver(ctx, found, o)
 	if err != nil {
 		return failed("import", "", err)
 	}
@@ -170,39 +176,19 @@ func (c *command) importFrom(ctx context.Context, s source, files []string, o im
 	return nil
 }
 
-func (c *command) fromGoogle(ctx context.Context, files []string, o importOptions) ([]foreign.Found, error) {
-	if o.homes {
-		return c.fromHomes(ctx, o.users)
-	}
-	var all []foreign.Found
-	for _, arg := range files {
-		user, path := "", arg
-		if before, after, ok := strings.Cut(arg, "="); ok && !strings.Contains(before, "/") {
-			user, path = before, after
-		}
-		f, err := readNamed(path, foreign.GoogleMax)
-		if err == nil {
-			user, err = f.belongsTo(user, path)
-		}
-		if err != nil {
-			all = append(all, unreadable(user, path, err))
-			continue
-		}
-		found := foreign.Google(user, path, f.text, f.written)
-		f.tellMode(&found)
-		all = append(all, found)
-	}
-	return all, nil
-}
-
 func (c *command) fromOATH(_ context.Context, files []string, o importOptions) ([]foreign.Found, error) {
 	return fromEach(files, func(path, text string) ([]foreign.Found, error) {
 		return foreign.OATH(path, text, time.Local, o.ignorePIN), nil
 	})
 }
 
-func (c *command) fromOTPAuth(_ context.Context, files []string, _ importOptions) ([]foreign.Found, error) {
-	return fromEach(files, func(path, text string) ([]foreign.Found, error) { return foreign.OTPAuth(path, text), nil })
+func (c *command) fromOTPAuth(ctx context.Context, files []string, _ importOptions) ([]foreign.Found, error) {
+	daemon, err := c.client().Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	here := foreign.Site{Host: daemon.Host, Issuer: daemon.Issuer}
+	return fromEach(files, func(path, text string) ([]foreign.Found, error) { return foreign.OTPAuth(path, text, here), nil })
 }
 
 func (c *command) fromPSKC(_ context.Context, files []string, o importOptions) ([]foreign.Found, error) {
@@ -260,6 +246,9 @@ func fromEach(files []string, parse func(path, text string) ([]foreign.Found, er
 		found, err := parse(path, f.text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", printable(path), err)
+		}
+		if len(found) == 0 {
+			found = append(found, unreadable("", path, errors.New("no key was found in it")))
 		}
 		all = append(all, found...)
 	}

@@ -1,104 +1,190 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/totpd/totpd/cli/internal/foreign"
+	"github.com/totpd/totpd/cli/internal/home"
 )
 
 // keptFile is a file of another program's, as it was read.
 type keptFile struct {
-	text    string
-	owner   uint32
-	mode    fs.FileMode
-	written time.Time
+	home.File
+	text string // in UTF-8
+	path string // absolute
 }
-
-// byteOrderMark is what editors of other systems begin a text with.
-const byteOrderMark = "\ufeff"
 
 // readNamed reads a file that is no link, no pipe and no longer than most bytes. It never waits for anybody.
 func readNamed(path string, most int64) (keptFile, error) {
-	f, err := readKept(path, most)
-	if err != nil {
-		return f, fmt.Errorf("read %s: %w", printable(path), err)
-	}
-	return f, nil
-}
-
-func readKept(path string, most int64) (keptFile, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
-	var wrong *fs.PathError
+	f, place, err := home.ReadNamed(path, most)
 	switch {
-	case errors.Is(err, syscall.ELOOP):
-		return keptFile{}, errors.New("a symbolic link: name the file that it leads to")
-	case errors.As(err, &wrong):
-		return keptFile{}, wrong.Err
+	case err != nil && place.Owner != nil && place.Owner.Name != "":
+		err = fmt.Errorf("read %s with the rights of %s, the owner of its directory: %w", printable(path), printable(place.Owner.Name), err)
 	case err != nil:
-		return keptFile{}, err
+		err = fmt.Errorf("read %s: %w", printable(path), err)
 	}
-	defer f.Close()
-	info, err := f.Stat() // of what was opened, whatever the name is by now
-	if err != nil {
-		return keptFile{}, err
-	}
-	switch {
-	case !info.Mode().IsRegular():
-		return keptFile{}, errors.New("not a file")
-	case info.Size() > most:
-		return keptFile{}, fmt.Errorf("longer than %d bytes", most)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return keptFile{}, err
-	}
-	if int64(len(text)) > most {
-		return keptFile{}, fmt.Errorf("longer than %d bytes", most)
-	}
-	return keptFile{strings.TrimPrefix(string(text), byteOrderMark), info.Sys().(*syscall.Stat_t).Uid, info.Mode().Perm(), info.ModTime()}, nil
+	return keptFile{f, foreign.Text(f.Text), place.Path}, err
 }
 
-// belongsTo returns whose state file it is: the owner's, or of one that root keeps that of the user whose
-// name it has. A file of somebody else is nobody's: a link to it would make its secret another user's.
-func (f keptFile) belongsTo(named, path string) (string, error) {
-	if f.owner == 0 {
-		switch base := filepath.Base(path); {
-		case named != "":
-			return named, nil
-		case base != stateFile:
-			return strings.TrimPrefix(base, "."), nil
+// fromGoogle reads the state files that are named: as USER=FILE; with ${USER} in the place of the user, as the
+// line of PAM has it; or in the home of the file's owner.
+func (c *command) fromGoogle(ctx context.Context, args []string, o importOptions) ([]foreign.Found, error) {
+	if o.homes {
+		return c.fromHomes(ctx, o.users)
+	}
+	var all []foreign.Found
+	guessed := map[string][]int{}
+	for _, arg := range args {
+		named, err := stateFiles(arg)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range named {
+			f, err := readNamed(n.path, foreign.GoogleMax)
+			who := n.user
+			if err == nil {
+				who, err = c.belongsTo(ctx, f, n)
+			}
+			if err != nil {
+				all = append(all, unreadable(n.user, n.path, err))
+				all[len(all)-1].Stated = n.typed
+				continue
+			}
+			found := foreign.Google(who, n.path, f.text, f.Written)
+			found.Stated = n.typed
+			f.tellMode(&found)
+			if n.user == "" {
+				guessed[who] = append(guessed[who], len(all))
+			}
+			all = append(all, found)
 		}
 	}
-	owner, err := user.LookupId(strconv.Itoa(int(f.owner)))
+	for who, at := range guessed {
+		of := func(f foreign.Found) bool { return f.User == who }
+		if alone := len(at) == 1 && slices.IndexFunc(all, of) == at[0] && !slices.ContainsFunc(all[at[0]+1:], of); alone {
+			continue
+		}
+		for _, i := range at {
+			all[i] = unreadable("", all[i].Places[0], errors.New("it is not the only file of its owner: "+sayWhose))
+		}
+	}
+	return all, nil
+}
+
+// sayWhose is the remedy where a file doesn't show whose it is.
+const sayWhose = "name it as USER=FILE"
+
+// stateOf is a state file that is named, and whose it is said to be; empty: nothing is said.
+type stateOf struct {
+	user, path string
+	typed      bool // the user: else it is part of the name of a file, which may be called anything
+}
+
+// userHere stands in a path for the user, as in the option secret= of pam_google_authenticator.
+const userHere = "${USER}"
+
+// stateFiles returns the files of an argument: FILE, USER=FILE, or all files that a path with ${USER} matches.
+func stateFiles(arg string) ([]stateOf, error) {
+	before, after, some := strings.Cut(arg, userHere)
+	if !some {
+		if user, path, ok := strings.Cut(arg, "="); ok && !strings.Contains(user, "/") {
+			return []stateOf{{user, path, true}}, nil
+		}
+		return []stateOf{{path: arg}}, nil
+	}
+	plain := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+	paths, err := filepath.Glob(plain.Replace(before) + "*" + plain.Replace(after))
+	if err == nil && len(paths) == 0 {
+		err = errors.New("no file matches")
+	}
+	if err == nil && strings.Contains(after, userHere) {
+		err = errors.New("the user stands in it twice")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", printable(arg), err)
+	}
+	var all []stateOf
+	for _, path := range paths {
+		all = append(all, stateOf{user: strings.TrimSuffix(strings.TrimPrefix(path, before), after), path: path})
+	}
+	return all, nil
+}
+
+// belongsTo returns whose state file it is: the one that is said, as long as the file is that user's or root's.
+// A file of somebody else would make its secret another user's. Where nothing is said, it is its owner's if it
+// lies in the owner's home; root's never.
+func (c *command) belongsTo(ctx context.Context, f keptFile, n stateOf) (string, error) {
+	if f.Owner == 0 {
+		if n.user == "" {
+			return "", errors.New("it belongs to root, and doesn't show whose it is: " + sayWhose)
+		}
+		return n.user, nil
+	}
+	owner, err := user.LookupId(strconv.Itoa(int(f.Owner)))
 	switch {
 	case err != nil:
-		return named, fmt.Errorf("its owner, uid %d, has no name on this host", f.owner)
-	case named != "" && named != owner.Username:
-		return named, fmt.Errorf("it belongs to %s, who could choose the secret: chown it to root first", printable(owner.Username))
+		return "", fmt.Errorf("its owner, uid %d, has no name on this host", f.Owner)
+	case n.user != "" && n.user != owner.Username:
+		return "", fmt.Errorf("it belongs to %s, who could choose the secret: chown it to root first", printable(owner.Username))
+	case n.user != "":
+		return n.user, nil
 	}
-	return owner.Username, nil
+	people, err := peopleOf(ctx, []string{owner.Username})
+	if err != nil {
+		return "", err
+	}
+	for _, p := range people {
+		at, err := home.Locate(filepath.Join(p.home, stateFile))
+		if err == nil && p.uid == f.Owner && p.home != "/" && strings.HasPrefix(f.path, filepath.Dir(at.Path)+"/") {
+			return p.name, nil
+		}
+	}
+	return "", fmt.Errorf("it belongs to %s and is not in the home of %s: %s", printable(owner.Username), printable(owner.Username), sayWhose)
 }
 
 // tellMode notes that others can read it.
 func (f keptFile) tellMode(found *foreign.Found) {
-	if f.mode&0o077 != 0 {
+	if f.Mode&0o077 != 0 {
 		found.Notes = append(found.Notes, "others than its owner may read or write the file: the secret may be known to them")
 	}
 }
 
-// unreadable is a user whose file can't be read.
-func unreadable(user, path string, err error) foreign.Found {
-	f := foreign.Found{Places: []string{path}, Refused: []string{err.Error()}}
+// unreadable is a file that can't be taken over. The user, if any, was said on the command line.
+func unreadable(user, place string, err error) foreign.Found {
+	f := foreign.Found{Places: []string{place}, Refused: []string{err.Error()}, Stated: user != ""}
 	f.User = user
 	return f
+}
+
+// onlyUsers leaves in found the names of users of this host alone. Others may be anything that stood where a
+// file has a user, a password for instance: they are not repeated, and the daemon is not asked about them.
+func (c *command) onlyUsers(ctx context.Context, found []foreign.Found) error {
+	bar := c.progress("users looked up", len(found))
+	defer bar.done()
+	for i := range found {
+		f := &found[i]
+		bar.step(1)
+		if f.User == "" || f.Stated {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		why := "this host has no user of the name that stands there"
+		switch _, err := user.Lookup(f.User); {
+		case err == nil && !strings.ContainsAny(f.User, "\x00:/\n"):
+			continue
+		case err != nil && !errors.As(err, new(user.UnknownUserError)):
+			why = "the name service can't say whether this host has the user that stands there"
+		}
+		f.User, f.Refused, f.Devices = "", []string{why}, nil
+	}
+	return nil
 }

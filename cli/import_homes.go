@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
@@ -17,21 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
-	"time"
 
 	"github.com/totpd/totpd/cli/internal/foreign"
+	"github.com/totpd/totpd/cli/internal/home"
 )
 
 // stateFile is where pam_google_authenticator keeps a user's secret, in the home.
 const stateFile = ".google_authenticator"
-
-// readVerb makes this program a reader of one file, with the rights that it was started with. People don't
-// type it.
-const readVerb = "read-own-file"
-
-// readTime is how long a home may take to answer, on a server for instance.
-const readTime = 10 * time.Second
 
 // person is a user of the host.
 type person struct {
@@ -42,11 +30,20 @@ type person struct {
 
 // fromHomes reads the state files in the homes of all, or of those that are listed.
 func (c *command) fromHomes(ctx context.Context, list string) ([]foreign.Found, error) {
-	names, err := listed(list)
+	wanted, err := listed(list)
 	if err != nil {
 		return nil, err
 	}
-	people, err := peopleOf(ctx, names)
+	var names []string
+	for _, w := range wanted {
+		if w.known {
+			names = append(names, w.name)
+		}
+	}
+	var people []person
+	if list == "" || len(names) > 0 {
+		people, err = peopleOf(ctx, names)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +59,7 @@ func (c *command) fromHomes(ctx context.Context, list string) ([]foreign.Found, 
 		slots <- struct{}{}
 		readers.Go(func() {
 			defer func() { <-slots; bar.step(1) }()
-			all[i] = p.found(names != nil)
+			all[i] = p.found(list != "")
 		})
 	}
 	readers.Wait()
@@ -76,33 +73,60 @@ func (c *command) fromHomes(ctx context.Context, list string) ([]foreign.Found, 
 	for _, p := range people {
 		known[p.name] = true
 	}
-	for _, name := range names {
-		if !known[name] {
-			found = append(found, unreadable(name, "getent passwd "+quote(name), errors.New("no such user on this host")))
+	for _, w := range wanted {
+		if !known[w.name] {
+			found = append(found, unreadable(w.said, w.place, errors.New("no such user on this host")))
 		}
+	}
+	if len(found) == 0 {
+		found = append(found, unreadable("", "--homes", errors.New("no home has a "+stateFile)))
 	}
 	return found, nil
 }
 
+// listedName is a name of --users.
+type listedName struct {
+	name  string
+	said  string // the name where it was typed; from a file, which may hold anything, it isn't repeated
+	place string
+	known bool // to be asked for
+}
+
 // listed returns the names of --users: nil for everybody.
-func listed(list string) ([]string, error) {
-	if list == "" {
-		return nil, nil
-	}
-	if path, ok := strings.CutPrefix(list, "@"); ok {
-		f, err := readNamed(path, foreign.PSKCMax)
-		if err != nil {
-			return nil, err
+func listed(list string) ([]listedName, error) {
+	var all []listedName
+	add := func(names, place string) {
+		for name := range strings.SplitSeq(names, ",") {
+			name = strings.TrimSpace(name)
+			if name == "" || slices.ContainsFunc(all, func(w listedName) bool { return w.name == name }) {
+				continue
+			}
+			w := listedName{name, name, "getent passwd " + quote(name), true}
+			if place != "" {
+				_, err := user.Lookup(name) // nothing else goes to getent's command line
+				w.said, w.place, w.known = "", place, err == nil
+			}
+			all = append(all, w)
 		}
-		list = strings.ReplaceAll(f.text, "\n", ",")
 	}
-	names := []string{}
-	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+	path, inFile := strings.CutPrefix(list, "@")
+	if !inFile {
+		add(list, "")
+		return all, nil
 	}
-	return names, nil
+	f, err := readNamed(path, foreign.PSKCMax)
+	if err != nil {
+		return nil, err
+	}
+	number := 0
+	for line := range strings.Lines(f.text) {
+		number++
+		add(line, fmt.Sprintf("%s:%d", path, number))
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: no user is in it", printable(path))
+	}
+	return all, nil
 }
 
 // peopleOf asks the name service about these, or for all that it lists.
@@ -147,104 +171,25 @@ func (p person) found(expected bool) *foreign.Found {
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		err = errors.New("there is none")
-	case err == nil && f.owner != p.uid:
-		err = fmt.Errorf("it belongs to uid %d, not to the user", f.owner)
+	case err == nil && f.Owner != p.uid:
+		err = fmt.Errorf("it belongs to uid %d, not to the user", f.Owner)
 	}
 	var found foreign.Found
 	if err != nil {
 		found = unreadable(p.name, path, err)
 	} else {
-		found = foreign.Google(p.name, path, f.text, f.written)
+		found = foreign.Google(p.name, path, f.text, f.Written)
 		f.tellMode(&found)
 	}
+	found.Stated = true // by the name service
 	return &found
 }
 
-// told is what a reader says of the file.
-type told struct {
-	Text    []byte      `json:"text"`
-	Owner   uint32      `json:"owner"`
-	Mode    fs.FileMode `json:"mode"`
-	Written time.Time   `json:"written"`
-	Missing bool        `json:"missing"`
-	Error   string      `json:"error"`
-}
-
-// read has a process with the person's rights read the file: root must not touch what is in a home, where
-// its owner can put links, pipes and whole file systems in its way. What comes from that process is the
-// person's word, and no more.
+// read reads the file with the person's rights.
 func (p person) read(path string) (keptFile, error) {
 	if !filepath.IsAbs(path) {
 		return keptFile{}, fs.ErrNotExist
 	}
-	cmd := exec.Command("/proc/self/exe", readVerb, path)
-	cmd.Args[0] = "totpctl"
-	cmd.Dir, cmd.Env = "/", []string{"GOMAXPROCS=1"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Credential: &syscall.Credential{Uid: p.uid, Gid: p.gid, Groups: p.groups()}, Setsid: true,
-	}
-	var out bytes.Buffer
-	pipe, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		return keptFile{}, err
-	}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(&out, io.LimitReader(pipe, 2*foreign.GoogleMax))
-		ended <- errors.Join(err, cmd.Wait())
-	}()
-	select {
-	case err := <-ended:
-		if err != nil {
-			return keptFile{}, fmt.Errorf("its reader failed: %w", err)
-		}
-	case <-time.After(readTime):
-		cmd.Process.Kill() // it may hang in the kernel all the same, and is left alone then
-		return keptFile{}, errors.New("the home doesn't answer")
-	}
-	var t told
-	switch err := json.Unmarshal(out.Bytes(), &t); {
-	case err != nil:
-		return keptFile{}, errors.New("its reader says something else")
-	case t.Missing:
-		return keptFile{}, fs.ErrNotExist
-	case t.Error != "":
-		return keptFile{}, errors.New(t.Error)
-	}
-	return keptFile{string(t.Text), t.Owner, t.Mode, t.Written}, nil
-}
-
-// groups are the person's, as a login would have them.
-func (p person) groups() []uint32 {
-	groups := []uint32{p.gid}
-	u := user.User{Username: p.name, Uid: strconv.Itoa(int(p.uid)), Gid: strconv.Itoa(int(p.gid))}
-	ids, err := u.GroupIds()
-	if err != nil {
-		return groups
-	}
-	for _, id := range ids {
-		if gid, err := strconv.ParseUint(id, 10, 32); err == nil && !slices.Contains(groups, uint32(gid)) {
-			groups = append(groups, uint32(gid))
-		}
-	}
-	return groups
-}
-
-// readOwn is the process that reads.
-func readOwn(path string) int {
-	f, err := readKept(path, foreign.GoogleMax)
-	t := told{Text: []byte(f.text), Owner: f.owner, Mode: f.mode, Written: f.written}
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
-		t.Missing = true
-	case err != nil:
-		t.Error = err.Error()
-	}
-	if json.NewEncoder(os.Stdout).Encode(t) != nil {
-		return exitFailed
-	}
-	return exitDone
+	f, err := home.Read(home.Owner{Name: p.name, UID: p.uid, GID: p.gid}, home.Wanted{Path: path, Most: foreign.GoogleMax})
+	return keptFile{f, foreign.Text(f.Text), path}, err
 }

@@ -13,7 +13,7 @@ import (
 // The command knows the daemon by its management API alone.
 func TestImports(t *testing.T) {
 	const ours = "github.com/totpd/totpd/"
-	allowed := regexp.MustCompile(`^(cli/internal/[a-z]+|daemon/control(/qr)?)$`)
+	allowed := regexp.MustCompile(`^(cli/internal/[a-z]+|daemon/control(/qr|/otpauth)?)$`)
 	for name, imports := range importsOf(t, "./...") {
 		for _, path := range imports {
 			if own, is := strings.CutPrefix(path, ours); is && !allowed.MatchString(own) {

@@ -41,9 +41,6 @@ func main() { os.Exit(run(time.Now)) }
 
 // run is main with the clock it reads, and the exit status as its value.
 func run(now func() time.Time) int {
-	if len(os.Args) == 3 && os.Args[1] == readVerb {
-		return readOwn(os.Args[2])
-	}
 	ctx, stop := signal.NotifyContext(context.Background(),
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the command at once
@@ -54,7 +51,11 @@ func run(now func() time.Time) int {
 		now: now,
 		env: os.Getenv,
 	}
-	ran, err := newRoot(c).ExecuteContextC(ctx)
+	root := newRoot(c)
+	ran, err := root, noSecrets(os.Args[1:])
+	if err == nil {
+		ran, err = root.ExecuteContextC(ctx)
+	}
 	c.helpers.wait()
 	return explain(c.err, ran, err)
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"golang.org/x/term"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // setKey is enrol USER --uri: a known key, active at once.
@@ -64,25 +66,48 @@ func (c *command) setKey(ctx context.Context, user string, o enrolOptions) (err 
 	return nil
 }
 
-// readURI returns the link as given, or from standard input for "-".
-func (c *command) readURI(ctx context.Context, given string) (control.Secret, error) {
-	if given == "-" {
-		var err error
-		if c.in.terminal {
-			given, err = c.in.hidden(ctx, "otpauth link: ")
-		} else {
-			given, err = c.in.whole()
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	given = strings.TrimSpace(given)
+// readURI returns the link in a file, or from standard input for "-".
+func (c *command) readURI(ctx context.Context, from string) (control.Secret, error) {
+	var link string
+	var err error
 	switch {
-	case given == "":
+	case from == "":
+		err = &control.Error{Code: control.ErrBadURI, Message: "no otpauth link was given"}
+	case from != "-":
+		var f keptFile
+		// The name is not repeated: somebody may have given the key itself.
+		if f, err = readNamed(from, lineMax); err != nil {
+			err = fmt.Errorf("the file of --uri can't be read: %w", errors.Unwrap(err))
+		}
+		link = strings.TrimSpace(f.text)
+	case c.in.terminal:
+		link, err = c.in.hidden(ctx, "otpauth link: ")
+	default:
+		link, err = c.in.whole()
+	}
+	if err != nil {
+		return "", err
+	}
+	link = strings.TrimSpace(link)
+	switch {
+	case link == "":
 		return "", &control.Error{Code: control.ErrBadURI, Message: "no otpauth link was given"}
-	case strings.ContainsAny(given, "\r\n"):
+	case strings.ContainsAny(link, "\r\n"):
 		return "", errors.New("more than one line was given: one otpauth link sets one key")
 	}
-	return control.Secret(given), nil
+	return control.Secret(link), nil
+}
+
+// noSecrets refuses a command line with a link on it, whatever it is for: everybody can read it in the process
+// list, and sudo writes it to the log.
+func noSecrets(args []string) error {
+	for _, arg := range args {
+		if otpauth.Index(arg) >= 0 || strings.Contains(strings.ToLower(arg), "otpauth-migration:") {
+			return &misuse{
+				"an otpauth link holds a secret, and everybody can see a command line in the process list",
+				"totpctl enrol USER --uri FILE, or --uri - to type it or to read it from standard input. If others may have seen this one, have a new key made",
+			}
+		}
+	}
+	return nil
 }

@@ -71,12 +71,14 @@ const InteractiveTime = 2 * time.Minute
 // Nothing is the empty request and the empty response.
 type Nothing struct{}
 
-// Version is the daemon's.
+// Version is the daemon's, with the names of this host in the labels of its devices.
 type Version struct {
 	Version string `json:"version"`
+	Host    string `json:"host,omitempty"`
+	Issuer  string `json:"issuer,omitempty"`
 }
 
-// Version asks for the daemon's version.
+// Version asks for the daemon's version and the host's names.
 func (c *Client) Version(ctx context.Context) (Version, error) {
 	return ask[Version](ctx, c, VerbVersion, Nothing{})
 }

@@ -36,7 +36,7 @@ login() { # login USER COMMAND [OPTION...]: by ssh, with password and code
 
 label() { tr -d '\0' </proc/"$(systemctl show -P MainPID "$1")"/attr/current; }
 
-enrol() { for user in ann dora eve fay stan uma; do totpctl enrol "$user" --uri "otpauth://totp/mac:$user?secret=$SECRET" || return; done; }
+enrol() { for user in ann dora eve fay stan uma; do echo "otpauth://totp/mac:$user?secret=$SECRET" | totpctl enrol "$user" --uri - || return; done; }
 
 key_is_credential() { [ -s /run/credentials/totpd.service/totpd.key ] && [ ! -e /var/lib/totpd/totpd.key ]; }
 

@@ -23,6 +23,7 @@ type Found struct {
 	Places  []string // where it stands: a file, or FILE:LINE
 	Notes   []string // what is not taken over, and what takes its place
 	Refused []string // why the user can't be taken over; nothing: can be
+	Stated  bool     // whose it is was not read from the source
 }
 
 // The limits of totpd that a source may exceed.
@@ -31,7 +32,6 @@ const (
 	usedMax     = 64 // used steps of a device
 	skewMax     = 10 // steps to each side of the present that can be accepted (totpd.toml, code.skew)
 	nameMax     = 64 // bytes of a device's name
-	counterMax  = 1 << 53
 )
 
 // The names of devices whose source has none.
@@ -118,23 +118,6 @@ func newDevice(name string, secret []byte) control.ImportDevice {
 // eventBased makes the device one that counts.
 func eventBased(d *control.ImportDevice, next int64) {
 	d.Kind, d.Period, d.Drift, d.Used, d.Counter = "hotp", 0, 0, nil, next
-}
-
-// secretMin and secretMax are the limits of a secret, in bytes.
-const (
-	secretMin = 10
-	secretMax = 128
-)
-
-// sized says what is wrong with the length of a secret, or nothing.
-func sized(secret []byte) string {
-	switch n := len(secret); {
-	case n < secretMin:
-		return fmt.Sprintf("the secret has %d bits, at least %d are needed", n*8, secretMin*8)
-	case n > secretMax:
-		return fmt.Sprintf("the secret has %d bits, at most %d are taken", n*8, secretMax*8)
-	}
-	return ""
 }
 
 // stepsUpTo are the steps whose codes may have been accepted up to a moment, when nothing better is known:

@@ -1,17 +1,15 @@
 package foreign
 
 import (
-	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // shown is a value as it goes to the daemon.
@@ -40,11 +38,11 @@ func wantSound(t *testing.T, found []Found) {
 		names := map[string]bool{}
 		for _, d := range f.Devices {
 			secret, err := hex.DecodeString(string(d.Secret))
-			ok := err == nil && len(secret) >= secretMin && len(secret) <= secretMax && !names[d.Name] &&
-				d.Name != "" && len(d.Name) <= nameMax && (d.Digits == 6 || d.Digits == 8) && d.Counter >= 0 && len(d.Used) <= usedMax
+			ok := err == nil && otpauth.Sized(secret) == nil && !names[d.Name] &&
+				d.Name != "" && len(d.Name) <= nameMax && otpauth.Digits(d.Digits) && d.Counter >= 0 && len(d.Used) <= usedMax
 			switch d.Kind {
 			case "":
-				ok = ok && (d.Period == 30 || d.Period == 60) && d.Counter == 0
+				ok = ok && otpauth.Period(d.Period) && d.Counter == 0
 			case "hotp":
 				ok = ok && d.Period == 0 && d.Used == nil && d.Drift == 0
 			default:
@@ -95,17 +93,23 @@ func TestGoogleFiles(t *testing.T) {
 		{"counter of 0", secret + "\" HOTP_COUNTER 0\n\" TOTP_AUTH\n\" DISALLOW_REUSE\n", `"digits":6,"algorithm":"SHA1","period":30}`},
 		{"lower case, grouped, look-alikes", "gezd gnbv-gy3t q0jq gezd gnbv gy3t qojq\r\n\" TOTP_AUTH\r\n\" DISALLOW_REUSE\r\n11111111\r\n", `"period":30}`},
 		{"60 s", secret + "\" TOTP_AUTH\n\" STEP_SIZE 60\n\" DISALLOW_REUSE 5\n", `"period":60,"used":[5]}`},
-		{"45 s", secret + "\" TOTP_AUTH\n\" STEP_SIZE 45\n", "STEP_SIZE is neither 30 nor 60"},
+		{"45 s", secret + "\" TOTP_AUTH\n\" STEP_SIZE 45\n", "STEP_SIZE is not 30 or 60"},
 		{"no kind", secret + "12345678\n", "neither TOTP_AUTH nor HOTP_COUNTER"},
 		{"no secret", "\" TOTP_AUTH\n", "its first line is no secret in base32"},
-		{"empty", "", "its first line is no secret in base32"},
+		{"empty", "", "it is empty"},
+		{"blank", " \n\n", "it is empty"},
+		{"26 characters, a bit left over", "GEZDGNBVGY3TQOJQGEZDGNBVGZ\n\" TOTP_AUTH\n\" DISALLOW_REUSE\n", `"secret":"31323334353637383930313233343536","digits":6`},
+		{"27 characters, as that program takes them", "GEZDGNBVGY3TQOJQGEZDGNBVGZA\n\" TOTP_AUTH\n\" DISALLOW_REUSE\n", `"secret":"31323334353637383930313233343536","digits":6`},
+		{"something behind", "GEZDGNBVGY3TQOJQGEZDGNBVGZ!\n\" TOTP_AUTH\n", "its first line is no secret in base32"},
 		{"short secret", "GEZDGNBV\n\" TOTP_AUTH\n", "the secret has 40 bits"},
 		{"broken counter", secret + "\" HOTP_COUNTER x\n", "HOTP_COUNTER is no number"},
 		{"broken steps", secret + "\" TOTP_AUTH\n\" DISALLOW_REUSE 1 x\n", "DISALLOW_REUSE has something else than steps in it"},
 		{"broken skew", secret + "\" TOTP_AUTH\n\" TIME_SKEW fast\n", "TIME_SKEW is not a number"},
 		{"NUL", secret + "\" TOTP_AUTH\n\x00", "it holds a NUL"},
 		{"no record", secret + "\" TOTP_AUTH\n", `"used":` + strings.ReplaceAll(fmt.Sprint(steps(present+1, 12)), " ", ",") + `}`},
-		{"another option", secret + "\" TOTP_AUTH\n\" DISALLOW_REUSE\n\" LOGIN0 5\n\" OTP_DISABLED\n", "OTP_DISABLED is not taken over"},
+		{"another option", secret + "\" TOTP_AUTH\n\" DISALLOW_REUSE\n\" LOGIN0 5\n\" LAST3 6\n", `"period":30}`},
+		{"an option of another program", secret + "\" TOTP_AUTH\n\" DISALLOW_REUSE\n\" OTP_DIGITS 8\n", "the option OTP_DIGITS is not known and may change the codes"},
+		{"a secret as an option", secret + "\" TOTP_AUTH\n\" GEZDGNBVGY3TQOJQ\n", "an option is not known and may change the codes"},
 		{"something else", secret + "\" TOTP_AUTH\n\" DISALLOW_REUSE\n12345678\nJBSWY3DPEHPK3PXP\n87654321\n", "a line is neither an option nor a scratch code"},
 	} {
 		f := Google("alice", "a", c.text, noon)
@@ -144,15 +148,21 @@ func TestOATH(t *testing.T) {
 		{"HOTP/T30 alice - " + secret + " 0 000000 yesterday", "the time of the last code is not like"},
 		{"HOTP/T30 alice 1234 " + secret, "a PIN stands before its codes, and totpd has none: --ignore-pin takes the user over without it"},
 		{"HOTP/T30/7 alice - " + secret, "its codes have 7 digits, not 6 or 8"},
-		{"HOTP/6 alice - " + secret, "its type is none of a UsersFile"},
-		{"OCRA alice - " + secret, "its type is none of a UsersFile"},
+		{"HOTP/6 alice - " + secret, "not a line of a UsersFile"},
+		{"OCRA alice - " + secret, "not a line of a UsersFile"},
 		{"HOTP alice", "the line has no secret"},
+		{"HOTP alice - " + secret + " 0 1 2 more", "not a line of a UsersFile"},
+		{"alice,hunter2 - " + secret, "not a line of a UsersFile"},
 		{"HOTP alice - 00", "the secret has 8 bits"},
 		{"HOTP alice - " + secret[:39], "the secret is not hexadecimal"},
 		{"HOTP alice - " + secret + " -1", "the moving factor is no number"},
 	} {
 		found := OATH("u", "# who logs in\n\n"+c.line+"\n", berlin, false)
-		if len(found) != 1 || found[0].User != "alice" || found[0].Places[0] != "u:3" {
+		user := "alice"
+		if strings.HasPrefix(c.want, "not a line") {
+			user = "" // what stands there may be anything
+		}
+		if len(found) != 1 || found[0].User != user || found[0].Places[0] != "u:3" {
 			t.Fatalf("%s: %+v", c.line, found)
 		}
 		f := found[0]
@@ -206,23 +216,37 @@ func TestMerge(t *testing.T) {
 
 func TestOTPAuth(t *testing.T) {
 	const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	const unsaid = "it doesn't say whose it is on this host: write the user before the link"
+	here := Site{Host: "web1", Issuer: "Example Corp"}
 	for _, c := range []struct{ line, user, want string }{
 		{"alice otpauth://totp/web1:someone?secret=" + secret, "alice", `"digits":6,"algorithm":"SHA1","period":30}`},
-		{"otpauth://totp/web1:alice@web1?secret=" + secret + "&digits=8&period=60&algorithm=SHA256", "alice", `"digits":8,"algorithm":"SHA256","period":60}`},
+		{"alice\tOTPAUTH://TOTP/?SECRET=" + secret, "alice", `"period":30}`},
+		{"otpauth://totp/web1:alice@web1?secret=" + secret + "&digits=8&period=60&algorithm=HmacSHA256", "alice", `"digits":8,"algorithm":"SHA256","period":60}`},
 		{"otpauth://totp/alice%40example.net%40web1?issuer=x&secret=gezd-gnbv%20gy3tqojqgezdgnbvgy3tqojq", "alice@example.net", `"period":30}`},
-		{"otpauth://hotp/bob?secret=" + secret + "&counter=7", "bob", `"kind":"hotp","counter":7}`},
-		{"otpauth://hotp/bob?secret=" + secret, "", "counter is no number"},
-		{"otpauth://totp/?secret=" + secret, "", "it doesn't say whose it is"},
+		{"otpauth://hotp/bob@WEB1?secret=" + secret + "&counter=7", "bob", `"kind":"hotp","counter":7}`},
+		{"otpauth://totp/example%20corp:carol?secret=" + secret, "carol", `"period":30}`},
+		{"otpauth://totp/carol?issuer=web1&secret=" + secret, "carol", `"period":30}`},
+		{"otpauth://totp/web1:root?secret=" + secret, "root", `"period":30}`},
+		// Users of other sites.
+		{"otpauth://totp/Amazon:root@example.com?secret=" + secret, "", unsaid},
+		{"otpauth://totp/Amazon:root?secret=" + secret + "&issuer=web1", "", unsaid}, // the two disagree
+		{"otpauth://totp/root?secret=" + secret + "&issuer=GitHub", "", unsaid},
+		{"otpauth://totp/root?secret=" + secret, "", unsaid},
+		{"otpauth://totp/web1:root@example.com?secret=" + secret, "", unsaid},
+		{"otpauth://totp/root@web1.example.com?secret=" + secret, "", unsaid},
+		{"otpauth://totp/root@localhost?secret=" + secret, "", unsaid},
+		{"otpauth://totp/?secret=" + secret, "", unsaid},
+		{"otpauth://hotp/bob@web1?secret=" + secret, "", "needs its counter"},
 		{"alice otpauth://totp/x?secret=" + secret + "&period=45", "alice", "period must be 30 or 60"},
 		{"alice otpauth://totp/x?secret=" + secret + "&secret=A", "alice", "secret is given twice"},
 		{"alice otpauth://totp/x?secret=" + secret + "1", "alice", "the secret is not base32"},
-		{"alice otpauth://motp/x?secret=" + secret, "alice", "the type of an otpauth URI is totp or hotp"},
-		{"alice https://example.net/" + secret, "", "no otpauth URI"},
-		{"alice otpauth://totp/x?secret=" + secret + "&algorithm=MD5", "alice", "the algorithm is none of"},
+		{"alice otpauth://motp/x?secret=" + secret, "alice", "the type of an otpauth link is totp or hotp"},
+		{"alice otpauth://totp/x?secret=" + secret + "&algorithm=MD5", "alice", "algorithm must be SHA1, SHA256 or SHA512"},
 	} {
-		found := OTPAuth("l", "# ours\n"+c.line+"\r\n")
+		found := OTPAuth("l", "# ours\n"+c.line+"\r\n", here)
 		if len(found) != 1 || found[0].User != c.user {
-			t.Fatalf("%s: %+v", c.line, found)
+			t.Errorf("%s: %+v", c.line, found)
+			continue
 		}
 		got := strings.Join(found[0].Refused, "|")
 		if strings.Contains(got, secret[:8]) {
@@ -233,6 +257,72 @@ func TestOTPAuth(t *testing.T) {
 		}
 		if !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s, want %s", c.line, got, c.want)
+		}
+	}
+	if f := OTPAuth("l", "otpauth://totp/x@localhost?secret="+secret, Site{Host: "localhost"})[0]; f.User != "" {
+		t.Error("every host is localhost")
+	}
+}
+
+// What password managers export, and worse: nothing of a line that isn't understood comes back, but its place.
+func TestLinesThatAreNotUnderstood(t *testing.T) {
+	const link = "otpauth://totp/web1:alice@web1?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	for _, line := range []string{
+		"folder,favorite,type,name,login_username,hunter2,login_totp",
+		",,login,GitHub,alice,hunter2," + link,
+		`"alice","hunter2","` + link + `"`,
+		"alice;hunter2;" + link,
+		"hunter2," + link,
+		"alice hunter2 " + link,
+		"alice\thunter2\t" + link,
+		"hunter2" + link,
+		"pass:hunter2 " + link,
+		"pass=hunter2 " + link,
+		"hunter2 https://example.net/",
+		"hunter2",
+		"otpauth hunter2",
+		"otpauth:hunter2",
+		"\x00hunter2\x01",
+		link + ",hunter2",
+		link + "&hunter2",
+		link + "&note=x,y&hunter2=z",
+		link + "&hunter2hunter2hunter2=z",
+		link + "&digits=hunter2",
+		link + "&algorithm=hunter2",
+		link + "%hunter2",
+		"otpauth://hunter2/",
+		"otpauth-migration://offline?data=hunter2",
+		"HOTP hunter2 - 3132",
+	} {
+		found := OTPAuth("l", line+"\n", Site{Host: "web1"})
+		if len(found) != 1 || len(found[0].Refused) == 0 || found[0].Places[0] != "l:1" {
+			t.Errorf("%q: %+v", line, found)
+			continue
+		}
+		found[0].Devices = nil
+		if got := fmt.Sprintf("%+v", found[0]); strings.Contains(got, "hunter2") && !strings.Contains(got, "parameter hunter2 is") {
+			t.Errorf("%q: %s", line, got)
+		}
+		if f := OATH("u", line, time.UTC, false); len(f) == 1 && !strings.HasPrefix(line, "HOTP") && strings.Contains(fmt.Sprintf("%+v", f[0]), "hunter2") {
+			t.Errorf("%q in a UsersFile: %+v", line, f[0])
+		}
+		if f := Google("x", "g", line, noon); strings.Contains(fmt.Sprintf("%+v", f), "hunter2") {
+			t.Errorf("%q in a state file: %+v", line, f)
+		}
+		if f, err := PSKC("p", strings.NewReader(line), Unlock{}, nil, noon); strings.Contains(fmt.Sprintf("%+v %v", f, err), "hunter2") {
+			t.Errorf("%q in a container: %+v, %v", line, f, err)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "": "", "\xef\xbb\xbfmarked": "marked",
+		"\xff\xfea\x00\xe9\x00": "aé", "\xfe\xff\x00a\x00\xe9": "aé", "<\x00a\x00": "<a", "\x00<\x00a": "<a",
+		"\xff\xfea\x00b": "a", // cut off
+	} {
+		if got := Text([]byte(in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }
@@ -253,34 +343,6 @@ func FuzzOTPAuth(f *testing.F) {
 	f.Add("otpauth://totp/web1:alice@web1?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&digits=8&period=60&algorithm=SHA256")
 	f.Add("otpauth://hotp/bob?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&counter=7")
 	f.Fuzz(func(t *testing.T, text string) {
-		wantSound(t, OTPAuth("l", text))
-		d, label, err := ParseURI(text)
-		if err != nil {
-			if d.Secret != "" || label != "" {
-				t.Error("an error with a result")
-			}
-			return
-		}
-		again, _, err := ParseURI(uriOf(t, d))
-		if err != nil || shown(t, again) != shown(t, d) {
-			t.Errorf("%s, then %s, %v", shown(t, d), shown(t, again), err)
-		}
+		wantSound(t, OTPAuth("l", text, Site{"web1", "Example"}))
 	})
-}
-
-// uriOf writes a device as a URI.
-func uriOf(t *testing.T, d control.ImportDevice) string {
-	secret, err := hex.DecodeString(string(d.Secret))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := url.Values{"secret": {base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)}, "digits": {fmt.Sprint(d.Digits)}, "algorithm": {d.Algorithm}}
-	kind := "totp"
-	if d.Kind == "hotp" {
-		kind = "hotp"
-		q.Set("counter", fmt.Sprint(d.Counter))
-	} else {
-		q.Set("period", fmt.Sprint(d.Period))
-	}
-	return "otpauth://" + kind + "/x?" + q.Encode()
 }

@@ -1,12 +1,14 @@
 package foreign
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // GoogleMax is the longest state file that google-authenticator-libpam reads, in bytes.
@@ -21,16 +23,20 @@ const GoogleMax = 64 << 10
 func Google(user, place, text string, written time.Time) Found {
 	f := Found{ImportUser: control.ImportUser{User: user}, Places: []string{place}}
 	first, rest, _ := strings.Cut(text, "\n")
-	secret, ok := googleSecret(first)
-	switch why := sized(secret); {
+	secret, err := googleSecret(first)
+	switch {
 	case strings.IndexByte(text, 0) >= 0:
 		f.refuse("it is no file of google-authenticator: it holds a NUL")
 		return f
-	case !ok || len(secret) == 0:
+	case strings.TrimSpace(text) == "":
+		f.refuse("it is empty")
+		return f
+	case err != nil:
 		f.refuse("its first line is no secret in base32")
 		return f
-	case why != "":
-		f.refuse("%s", why)
+	}
+	if err := otpauth.Sized(secret); err != nil {
+		f.refuse("%v", err)
 		return f
 	}
 	d := newDevice(phone, secret)
@@ -41,40 +47,20 @@ func Google(user, place, text string, written time.Time) Found {
 	return f
 }
 
-// googleSecret decodes base32 as that program does: any case, white space and hyphens passed over, with
-// letters for the digits that look like them, bits left over dropped.
-func googleSecret(line string) (secret []byte, ok bool) {
-	var buffer, bits uint
-	for _, c := range []byte(line) {
-		switch {
-		case c == ' ' || c == '\t' || c == '\r' || c == '-':
-			continue
-		case c == '0':
-			c = 'O'
-		case c == '1':
-			c = 'L'
-		case c == '8':
-			c = 'B'
-		case c >= 'a' && c <= 'z':
-			c -= 'a' - 'A'
+// looksLike are digits that base32 lacks, and the letters that they look like.
+var looksLike = strings.NewReplacer("0", "O", "1", "L", "8", "B")
+
+// googleSecret decodes base32 as that program does: also with digits for the letters that they look like, and
+// with a last character that adds nothing.
+func googleSecret(line string) ([]byte, error) {
+	text := looksLike.Replace(otpauth.Joined(line))
+	secret, err := otpauth.Base32(text)
+	if err != nil && len(text) > 1 {
+		if _, bad := otpauth.Base32(strings.Repeat(text[len(text)-1:], 8)); bad == nil {
+			secret, err = otpauth.Base32(text[:len(text)-1])
 		}
-		var value uint
-		switch {
-		case c >= 'A' && c <= 'Z':
-			value = uint(c - 'A')
-		case c >= '2' && c <= '7':
-			value = uint(c-'2') + 26
-		default:
-			return nil, false
-		}
-		buffer, bits = buffer<<5|value, bits+5
-		if bits >= 8 {
-			bits -= 8
-			secret = append(secret, byte(buffer>>bits))
-		}
-		buffer &= 1<<bits - 1
 	}
-	return secret, true
+	return secret, err
 }
 
 // googleLines returns the options by name, the first of each name, and the codes that are good once.
@@ -122,6 +108,9 @@ func isShortCode(line string) bool {
 	return true
 }
 
+// loginRecord are options in which that program keeps from where somebody logged in.
+var loginRecord = regexp.MustCompile(`^(LAST|LOGIN)[0-9]+$`)
+
 // replaced are the options that totpd has something else for.
 var replaced = map[string]string{
 	"RATE_LIMIT":          "RATE_LIMIT is replaced by totpd's own limit of wrong codes",
@@ -145,13 +134,16 @@ func googleOptions(f *Found, d *control.ImportDevice, options map[string]string,
 		switch text, known := replaced[name]; {
 		case text != "":
 			f.note("%s", text)
-		case !known && plainOption(name):
-			f.note("%s is not taken over", name)
+		case known || loginRecord.MatchString(name):
+		case plainOption(name):
+			f.refuse("the option %s is not known and may change the codes: take it out of the file if it doesn't", name)
+		default:
+			f.refuse("an option is not known and may change the codes: take it out of the file if it doesn't")
 		}
 	}
 	if counter, ok := options["HOTP_COUNTER"]; ok {
 		n, err := strconv.ParseInt(firstWord(counter), 10, 64)
-		if err != nil || n < 0 || n > counterMax {
+		if err != nil || n < 0 || n > otpauth.CounterMax {
 			f.refuse("HOTP_COUNTER is no number that a counter can have")
 			return
 		}
@@ -171,8 +163,8 @@ func googleOptions(f *Found, d *control.ImportDevice, options map[string]string,
 func googleTime(f *Found, d *control.ImportDevice, options map[string]string, written time.Time) {
 	if step, ok := options["STEP_SIZE"]; ok {
 		n, err := strconv.Atoi(firstWord(step))
-		if err != nil || n != 30 && n != 60 {
-			f.refuse("STEP_SIZE is neither 30 nor 60: no code of that device can be judged here")
+		if err != nil || !otpauth.Period(n) {
+			f.refuse("STEP_SIZE is not %s: no code of that device can be judged here", otpauth.PeriodText)
 			return
 		}
 		d.Period = n

@@ -2,7 +2,6 @@ package foreign
 
 import (
 	"crypto/subtle"
-	"encoding/base32"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // oathTypes are the types of a UsersFile, by the period of their devices: 0 is event-based.
@@ -49,16 +49,18 @@ func oathLine(f *Found, fields []string, zone *time.Location, dropPINs bool) {
 		kind, digits = base, n
 	}
 	period, known := oathTypes[kind]
+	if !known || kind == "HOTP" && fields[0] != "HOTP" || len(fields) > 7 {
+		f.refuse("not a line of a UsersFile: TYPE USER PIN SECRET, with HOTP, HOTP/E, HOTP/T30 or HOTP/T60 as TYPE, and at most 3 words more")
+		return // and no user: what stands there may be a password
+	}
 	if len(fields) > 1 {
 		f.User = fields[1]
 	}
 	switch {
-	case !known || kind == "HOTP" && fields[0] != "HOTP":
-		f.refuse("its type is none of a UsersFile (HOTP, HOTP/E, HOTP/T30, HOTP/T60)")
 	case len(fields) < 4:
 		f.refuse("the line has no secret")
-	case digits != "6" && digits != "8":
-		f.refuse("its codes have %s digits, not 6 or 8", digits)
+	case !otpauth.Digits(int(digits[0] - '0')):
+		f.refuse("its codes have %s digits, not %s", digits, otpauth.DigitsText)
 	}
 	if f.Refused != nil {
 		return
@@ -71,18 +73,19 @@ func oathLine(f *Found, fields []string, zone *time.Location, dropPINs bool) {
 		f.note("the PIN is not taken over")
 	}
 	secret, err := hex.DecodeString(fields[3])
-	if why := sized(secret); err != nil || why != "" {
-		if err != nil {
-			why = "the secret is not hexadecimal"
-		}
-		f.refuse("%s", why)
+	if err != nil {
+		f.refuse("the secret is not hexadecimal")
+		return
+	}
+	if err := otpauth.Sized(secret); err != nil {
+		f.refuse("%v", err)
 		return
 	}
 	d := newDevice(token, secret)
 	d.Digits = int(digits[0] - '0')
 	factor := int64(0)
 	if len(fields) > 4 {
-		if factor, err = strconv.ParseInt(fields[4], 10, 64); err != nil || factor < 0 || factor >= counterMax {
+		if factor, err = strconv.ParseInt(fields[4], 10, 64); err != nil || factor < 0 || factor >= otpauth.CounterMax {
 			f.refuse("the moving factor is no number that a counter can have")
 			return
 		}
@@ -134,8 +137,7 @@ func oathUsed(f *Found, d *control.ImportDevice, secret []byte, last string, at 
 const searched = 60
 
 func isCode(secret []byte, step int64, digits int, code string) bool {
-	unpadded := base32.StdEncoding.WithPadding(base32.NoPadding)
-	want, err := hotp.GenerateCodeCustom(unpadded.EncodeToString(secret), uint64(step),
+	want, err := hotp.GenerateCodeCustom(otpauth.Encode(secret), uint64(step),
 		hotp.ValidateOpts{Digits: otp.Digits(digits), Algorithm: otp.AlgorithmSHA1})
 	return err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1
 }

@@ -1,23 +1,23 @@
 package foreign
 
 import (
-	"encoding/base32"
-	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
-// lineMax is the longest line with a URI, in bytes.
-const lineMax = 4096
+// Site is this host, as labels of links call it.
+type Site struct {
+	Host   string // behind the last @ of a label
+	Issuer string // before its colon, or the parameter issuer
+}
 
-// OTPAuth reads a list of otpauth URIs, one a line, each with the user before it. Without one, the user is
-// in the label: behind the issuer's colon, up to the last @, behind which totpd writes the host. Empty lines
-// and those that begin with # are passed over. A user may be in several lines.
-func OTPAuth(place, text string) []Found {
+// OTPAuth reads a list of otpauth links, one a line, each with the user before it. Without one, the user is
+// in the label, as long as the label's host or issuer is this site: root of another site is not root here.
+// Empty lines and those that begin with # are passed over. A user may be in several lines.
+func OTPAuth(place, text string, here Site) []Found {
 	var all []Found
 	number := 0
 	for line := range strings.SplitSeq(text, "\n") {
@@ -27,119 +27,65 @@ func OTPAuth(place, text string) []Found {
 			continue
 		}
 		f := Found{Places: []string{fmt.Sprintf("%s:%d", place, number)}}
-		user, uri := "", line
-		if before, after, ok := strings.Cut(line, "otpauth://"); ok && strings.TrimSpace(before) != "" {
-			user, uri = strings.TrimSpace(before), "otpauth://"+after
-		}
-		d, label, err := ParseURI(uri)
-		switch f.User = user; {
-		case err != nil:
-			f.refuse("%v", err)
-		case user == "":
-			if f.User = accountOf(label); f.User == "" {
-				f.refuse("it doesn't say whose it is: write the user before the URI")
-			}
-		}
-		if err == nil {
-			f.Devices = []control.ImportDevice{d}
-		}
+		f.otpauthLine(line, here)
 		all = append(all, f)
 	}
 	return Merge(all)
 }
 
-// ParseURI reads an otpauth URI and returns its device and its label. Its errors never quote it.
-func ParseURI(uri string) (d control.ImportDevice, label string, err error) {
-	if len(uri) > lineMax {
-		return d, "", fmt.Errorf("a line with a URI has at most %d bytes", lineMax)
+// otpauthLine reads: [USER] LINK. Of a line that is anything else, nothing is kept: it may hold a password.
+func (f *Found) otpauthLine(line string, here Site) {
+	at := otpauth.Index(line)
+	if at < 0 || at > 0 && !isUser(line[:at]) {
+		f.refuse("not an otpauth link, nor a user with an otpauth link behind: %s", howLines)
+		return
 	}
-	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "otpauth" {
-		return d, "", errors.New("no otpauth URI: it begins with otpauth://totp/ or otpauth://hotp/")
-	}
-	q, err := url.ParseQuery(u.RawQuery)
+	k, secret, err := otpauth.Parse(line[at:])
+	f.User = strings.TrimSpace(line[:at])
 	if err != nil {
-		return d, "", errors.New("the parameters after the question mark are not well-formed")
+		f.refuse("%v", err)
+		return
 	}
-	for _, name := range []string{"secret", "digits", "period", "algorithm", "counter"} {
-		if len(q[name]) > 1 {
-			return d, "", fmt.Errorf("%s is given twice", name)
-		}
+	if f.User == "" {
+		f.User = here.userOf(k)
 	}
-	secret, err := uriSecret(q.Get("secret"))
-	if err != nil {
-		return d, "", err
+	if f.User == "" {
+		f.refuse("it doesn't say whose it is on this host: write the user before the link")
+		return
 	}
-	made := newDevice(phone, secret)
-	switch kind := strings.ToLower(u.Host); kind {
-	case "totp":
-		err = number(q, "period", &made.Period, 30, 60)
-	case "hotp":
-		made.Name = token
-		next, bad := strconv.ParseInt(q.Get("counter"), 10, 64)
-		if bad != nil || next < 0 || next > counterMax {
-			return d, "", errors.New("counter is no number that a counter can have")
-		}
-		eventBased(&made, next)
-	default:
-		return d, "", errors.New("the type of an otpauth URI is totp or hotp")
+	d := newDevice(phone, secret)
+	d.Digits, d.Period, d.Algorithm = k.Digits, k.Period, k.Algorithm
+	if k.Counts {
+		d.Name = token
+		eventBased(&d, k.Counter)
 	}
-	if err == nil {
-		err = number(q, "digits", &made.Digits, 6, 8)
-	}
-	if err == nil && q.Has("algorithm") {
-		made.Algorithm, err = algorithm(q.Get("algorithm"))
-	}
-	if err != nil {
-		return d, "", err
-	}
-	return made, strings.TrimPrefix(u.Path, "/"), nil
+	f.Devices = []control.ImportDevice{d}
 }
 
-// uriSecret reads base32 as people pass it on: any case, in groups, padded or not.
-func uriSecret(text string) ([]byte, error) {
-	text = strings.ToUpper(strings.TrimRight(strings.NewReplacer(" ", "", "-", "").Replace(text), "="))
-	unpadded := base32.StdEncoding.WithPadding(base32.NoPadding)
-	secret, err := unpadded.DecodeString(text)
-	if text == "" || err != nil || unpadded.EncodeToString(secret) != text {
-		return nil, errors.New("the secret is not base32 (letters A to Z and digits 2 to 7)")
-	}
-	if why := sized(secret); why != "" {
-		return nil, errors.New(why)
-	}
-	return secret, nil
+// howLines is what a line of a list must look like.
+const howLines = "a line is LINK or USER LINK"
+
+// isUser says whether what stands before a link is one word that may be a user, with a blank behind.
+func isUser(before string) bool {
+	words := strings.Fields(before)
+	return len(words) == 1 && strings.TrimRight(before, " \t") != before && !strings.ContainsAny(words[0], `,;:"'|/=<>()`)
 }
 
-// number reads a parameter that is one of two numbers.
-func number(q url.Values, name string, into *int, a, b int) error {
-	if !q.Has(name) {
-		return nil
+// userOf returns the user of this host whom a label names: USER@HOST with this host, or USER alone with this
+// host's issuer. Otherwise it returns nothing.
+func (s Site) userOf(k otpauth.Key) string {
+	user, host, withHost := cutLast(k.Account, "@")
+	switch {
+	case withHost && same(host, s.Host):
+		return strings.TrimSpace(user)
+	case !withHost && (same(k.Issuer, s.Issuer) || same(k.Issuer, s.Host)):
+		return k.Account
 	}
-	n, err := strconv.Atoi(q.Get(name))
-	if err != nil || n != a && n != b {
-		return fmt.Errorf("%s must be %d or %d", name, a, b)
-	}
-	*into = n
-	return nil
+	return ""
 }
 
-// algorithm reads the name of a hash, as URIs and PSKC spell it.
-func algorithm(name string) (string, error) {
-	plain := strings.NewReplacer("-", "", "_", "").Replace(strings.ToUpper(name))
-	switch plain = strings.TrimPrefix(plain, "HMAC"); plain {
-	case "SHA1", "SHA256", "SHA512":
-		return plain, nil
-	}
-	return "", errors.New("the algorithm is none of SHA1, SHA256 and SHA512")
-}
-
-// accountOf returns whose the label says it is.
-func accountOf(label string) string {
-	if _, after, ok := strings.Cut(label, ":"); ok {
-		label = after
-	}
-	if before, _, ok := cutLast(label, "@"); ok {
-		label = before
-	}
-	return strings.TrimSpace(label)
+// same compares names of hosts. One that every host may have says nothing.
+func same(a, ours string) bool {
+	a = strings.TrimSpace(a)
+	return a != "" && strings.EqualFold(a, ours) && !strings.HasPrefix(strings.ToLower(a), "localhost")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // PSKCMax is the longest container that is read, in bytes.
@@ -42,22 +43,20 @@ type pskcKey struct {
 			Encoding    string `xml:"Encoding,attr"`
 			Length      int    `xml:"Length,attr"`
 			CheckDigits string `xml:"CheckDigits,attr"`
+			foreigners
 		} `xml:"ResponseFormat"`
+		foreigners
 	} `xml:"AlgorithmParameters"`
-	Data struct {
+	Profile string `xml:"KeyProfileId"`
+	Data    struct {
 		Secret   *pskcValue `xml:"Secret"`
 		Counter  *pskcValue `xml:"Counter"`
+		Time     *pskcValue `xml:"Time"` // that of the device: TimeDrift says how far it is off
 		Interval *pskcValue `xml:"TimeInterval"`
 		Drift    *pskcValue `xml:"TimeDrift"`
+		foreigners
 	} `xml:"Data"`
-	Policy struct {
-		Start  string   `xml:"StartDate"`
-		Expiry string   `xml:"ExpiryDate"`
-		Usage  []string `xml:"KeyUsage"`
-		PIN    *struct {
-			Mode string `xml:"PINUsageMode,attr"`
-		} `xml:"PINPolicy"`
-	} `xml:"Policy"`
+	Policies []pskcPolicy `xml:"Policy"`
 }
 
 // pskcValue is a value in the clear, or an encrypted one with its MAC (RFC 6030 §4.2 and §6).
@@ -72,6 +71,7 @@ type pskcValue struct {
 // serial number; one that isn't in it is its UserId's. Its error is about the container as a whole.
 func PSKC(place string, container io.Reader, unlock Unlock, users map[string]string, now time.Time) ([]Found, error) {
 	d := xml.NewDecoder(container)
+	d.CharsetReader = charset
 	var open *opener
 	var all []Found
 	inside := false
@@ -79,6 +79,9 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if errors.Is(err, errCharset) {
+			return nil, errCharset
 		}
 		if err != nil {
 			return nil, badXML(d)
@@ -121,6 +124,17 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 	return Merge(all), nil
 }
 
+var errCharset = errors.New("its encoding is not supported: convert it to UTF-8, with iconv for instance")
+
+// charset reads what isn't UTF-8. UTF-16 has been decoded (Text).
+func charset(label string, input io.Reader) (io.Reader, error) {
+	switch strings.ToLower(label) {
+	case "utf-16", "utf-16le", "utf-16be", "us-ascii":
+		return input, nil
+	}
+	return nil, errCharset
+}
+
 // badXML says where the container can't be read, and quotes nothing of it.
 func badXML(d *xml.Decoder) error {
 	line, _ := d.InputPos()
@@ -129,16 +143,16 @@ func badXML(d *xml.Decoder) error {
 
 // found returns what the keys of a package are.
 func (p keyPackage) found(at string, open *opener, users map[string]string, now time.Time) []Found {
+	if len(p.Keys) == 0 {
+		f := Found{Places: []string{at}}
+		f.refuse("no key was found in it")
+		return []Found{f}
+	}
 	var all []Found
 	for _, k := range p.Keys {
 		f := Found{Places: []string{at}}
 		f.User = firstOf(users[p.Device.Serial], users[k.ID], userOf(k.User), userOf(p.Device.User))
-		if p.Device.Start != "" && k.Policy.Start == "" {
-			k.Policy.Start = p.Device.Start
-		}
-		if p.Device.Expiry != "" && k.Policy.Expiry == "" {
-			k.Policy.Expiry = p.Device.Expiry
-		}
+		k.Policies = append(k.Policies, pskcPolicy{Start: p.Device.Start, Expiry: p.Device.Expiry})
 		if k.kind() == "pin" { // which the device itself asks for
 			f.note("the PIN of a device is not taken over")
 			all = append(all, f)
@@ -171,7 +185,12 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 	if kind != "hotp" && kind != "totp" {
 		return d, errors.New("its algorithm is neither hotp nor totp")
 	}
-	if err := k.usable(now); err != nil {
+	for _, p := range k.Policies {
+		if err := p.permits(now); err != nil {
+			return d, err
+		}
+	}
+	if err := k.understood(); err != nil {
 		return d, err
 	}
 	if k.Data.Secret == nil {
@@ -184,23 +203,23 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 	if err != nil {
 		return d, fmt.Errorf("secret: %w", err)
 	}
-	if why := sized(secret); why != "" {
-		return d, errors.New(why)
+	if err := otpauth.Sized(secret); err != nil {
+		return d, err
 	}
 	made := newDevice(name, secret)
 	if r := k.Parameters.Response; r != nil {
-		if r.Encoding != "" && r.Encoding != "DECIMAL" || r.CheckDigits == "true" || r.CheckDigits == "1" || r.Length != 6 && r.Length != 8 {
-			return d, errors.New("its codes are not 6 or 8 digits without a check digit")
+		if r.Encoding != "" && r.Encoding != "DECIMAL" || r.CheckDigits == "true" || r.CheckDigits == "1" || !otpauth.Digits(r.Length) {
+			return d, errors.New("its codes are not " + otpauth.DigitsText + " digits without a check digit")
 		}
 		made.Digits = r.Length
 	}
 	if suite := strings.TrimSpace(k.Parameters.Suite); suite != "" {
-		if made.Algorithm, err = algorithm(suite); err != nil {
+		if made.Algorithm, err = otpauth.Algorithm(suite); err != nil {
 			return d, err
 		}
 	}
 	counter, err := open.integer(k.Data.Counter, 0)
-	if err != nil || counter < 0 || counter > counterMax {
+	if err != nil || counter < 0 || counter > otpauth.CounterMax {
 		return d, errors.New("its counter can't be read, or is no number that a counter can have")
 	}
 	if kind == "hotp" {
@@ -208,8 +227,8 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 		return made, nil
 	}
 	interval, err := open.integer(k.Data.Interval, 30)
-	if err != nil || interval != 30 && interval != 60 {
-		return d, errors.New("its period can't be read, or is neither 30 nor 60 s")
+	if err != nil || interval != int64(int32(interval)) || !otpauth.Period(int(interval)) {
+		return d, errors.New("its period can't be read, or is not " + otpauth.PeriodText + " s")
 	}
 	drift, err := open.integer(k.Data.Drift, 0)
 	if err != nil || drift != int64(int32(drift)) {
@@ -217,43 +236,6 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 	}
 	made.Period, made.Drift = int(interval), int(drift)
 	return made, nil
-}
-
-// usable says what in the policy of a key forbids its use, or can't be kept up.
-func (k pskcKey) usable(now time.Time) error {
-	for _, limit := range []struct {
-		text string
-		bad  func(time.Time) bool
-		why  string
-	}{
-		{k.Policy.Start, now.Before, "it is not valid yet"},
-		{k.Policy.Expiry, func(t time.Time) bool { return !now.Before(t) }, "it has expired"},
-	} {
-		if strings.TrimSpace(limit.text) == "" {
-			continue
-		}
-		t, err := xmlTime(limit.text)
-		if err != nil {
-			return errors.New("a date of its validity can't be read")
-		}
-		if limit.bad(t) {
-			return errors.New(limit.why)
-		}
-	}
-	if len(k.Policy.Usage) > 0 {
-		otp := false
-		for _, u := range k.Policy.Usage {
-			otp = otp || strings.TrimSpace(u) == "OTP"
-		}
-		if !otp {
-			return errors.New("its policy is for another use than one-time passwords")
-		}
-	}
-	// Local: the device asks for it itself.
-	if p := k.Policy.PIN; p != nil && p.Mode != "" && p.Mode != "Local" {
-		return errors.New("its policy wants a PIN with the code, and totpd has none")
-	}
-	return nil
 }
 
 // xmlTime reads a date of XML Schema, which may lack a time zone: then it is UTC.

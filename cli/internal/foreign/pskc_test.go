@@ -1,12 +1,14 @@
 package foreign
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -95,7 +97,7 @@ func TestTimeBasedKeys(t *testing.T) {
 		{"<Time><PlainValue>7</PlainValue></Time><TimeInterval><PlainValue> 60 </PlainValue></TimeInterval><TimeDrift><PlainValue>-4</PlainValue></TimeDrift>",
 			"<KeyUsage>OTP</KeyUsage><StartDate>2026-01-01T00:00:00Z</StartDate><ExpiryDate>2027-01-01T00:00:00+02:00</ExpiryDate>",
 			`{"name":"T1","secret":"` + rfc + `","digits":6,"algorithm":"SHA256","period":60,"drift":-4}`},
-		{"<TimeInterval><PlainValue>45</PlainValue></TimeInterval>", "", "its period can't be read, or is neither 30 nor 60 s"},
+		{"<TimeInterval><PlainValue>45</PlainValue></TimeInterval>", "", "its period can't be read, or is not 30 or 60 s"},
 		{"<TimeDrift><PlainValue>1e9</PlainValue></TimeDrift>", "", "its drift can't be read, or is out of bounds"},
 		{"<Counter><PlainValue>-1</PlainValue></Counter>", "", "its counter can't be read, or is no number that a counter can have"},
 		{"", "<ExpiryDate>2026-03-01T12:00:00Z</ExpiryDate>", "it has expired"},
@@ -103,6 +105,16 @@ func TestTimeBasedKeys(t *testing.T) {
 		{"", "<StartDate>soon</StartDate>", "a date of its validity can't be read"},
 		{"", "<KeyUsage>CR</KeyUsage>", "its policy is for another use than one-time passwords"},
 		{"", `<PINPolicy PINUsageMode="Prepend"/>`, "its policy wants a PIN with the code, and totpd has none"},
+		{"", `<PINPolicy PINUsageMode="Append"/><PINPolicy PINUsageMode="Local"/>`, "its policy wants a PIN with the code, and totpd has none"},
+		{"", `<PINPolicy MinLength="4"/>`, "its policy has a PIN and doesn't say how it is used (PINUsageMode)"},
+		{"", `<PINPolicy PINUsageMode="Local" Vendor="x"/>`, "its policy has a PIN with Vendor, which is not known: then RFC 6030 (section 5) permits no use"},
+		{"", "<NumberOfTransactions>5</NumberOfTransactions>", "its policy limits how often it may be used (NumberOfTransactions), and totpd can't keep to that"},
+		{"", `<KeyUsage>OTP</KeyUsage><v:Place xmlns:v="urn:v">x</v:Place>`, "its policy has Place, which is not known: then RFC 6030 (section 5) permits no use"},
+		{"", `<hunter2/>`, "its policy has something, which is not known: then RFC 6030 (section 5) permits no use"},
+		{"", `</Policy><Policy><ExpiryDate>2026-03-01T12:00:00Z</ExpiryDate>`, "it has expired"},
+		{"<Offset><PlainValue>7</PlainValue></Offset>", "", "its Data has Offset, which is not known and may change the codes"},
+		{"", `</Policy><AlgorithmParameters><Truncation/></AlgorithmParameters><Policy>`, "its AlgorithmParameters has Truncation, which is not known and may change the codes"},
+		{"", `</Policy><KeyProfileId>p</KeyProfileId><Policy>`, "it refers to a key profile (KeyProfileId), which is not in the container and may change the codes"},
 	} {
 		found, err := readPSKC(t, totpKey(c.more, c.policy), Unlock{})
 		if err != nil || len(found) != 1 || found[0].User != "alice" {
@@ -137,6 +149,8 @@ func TestContainersThatAreNone(t *testing.T) {
 		{"an entity", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/shadow">]><KeyContainer xmlns="` + pskcSpace + `"><KeyPackage><Key Id="&x;"/></KeyPackage></KeyContainer>`, "line 1: not well-formed, or not what RFC 6030 has there"},
 		{"another MAC", altered("#hmac-sha1", "#hmac-md5"), "the algorithm of its MACs is not supported"},
 		{"altered", altered("AAECAwQF", "AAECAwQG"), "secret: its MAC is wrong: another key or password, or it was altered"},
+		{"Latin 1", `<?xml version="1.0" encoding="ISO-8859-1"?>` + totpKey("", ""), "its encoding is not supported: convert it to UTF-8, with iconv for instance"},
+		{"no key in a package", `<KeyContainer xmlns="` + pskcSpace + `"><KeyPackage><DeviceInfo><SerialNo>1</SerialNo></DeviceInfo></KeyPackage></KeyContainer>`, "no key was found in it"},
 		{"no MAC", altered("<ValueMAC>Su+NvtQfmvfJzF6bmQiJqoLRExc=", "<ValueMAC>"), "secret: it is encrypted without a MAC: whether it is right can't be told"},
 	} {
 		found, err := readPSKC(t, c.text, agreedKey(t))
@@ -146,6 +160,23 @@ func TestContainersThatAreNone(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// A container in UTF-16, as other systems write it, with a byte order mark or without.
+func TestUTF16Containers(t *testing.T) {
+	text := `<?xml version="1.0" encoding="UTF-16"?>` + totpKey("", "")
+	for name, begin := range map[string]string{"with a mark": byteOrderMark, "without": ""} {
+		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+			var file []byte
+			for _, unit := range utf16.Encode([]rune(begin + text)) {
+				file = order.AppendUint16(file, unit)
+			}
+			found, err := readPSKC(t, Text(file), Unlock{})
+			if err != nil || len(found) != 1 || len(found[0].Refused) > 0 || found[0].User != "alice" {
+				t.Errorf("%v %s: %+v, %v", order, name, found, err)
+			}
 		}
 	}
 }

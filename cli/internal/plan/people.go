@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/totpd/totpd/cli/internal/home"
 	"github.com/totpd/totpd/cli/internal/sshd"
 )
 
@@ -30,13 +31,14 @@ func people(h *Host, s *sshd.Settings) []person {
 		if len(f) != 7 || strings.HasSuffix(f[6], "/nologin") || strings.HasSuffix(f[6], "/false") {
 			continue
 		}
-		uid, err := strconv.Atoi(f[2])
-		if err != nil || uid != 0 && (uid < 1000 || uid >= 65534) {
+		uid, err := strconv.ParseUint(f[2], 10, 32)
+		gid, err2 := strconv.ParseUint(f[3], 10, 32)
+		if err != nil || err2 != nil || uid != 0 && (uid < 1000 || uid >= 65534) {
 			continue
 		}
 		all = append(all, person{
 			name:     f[0],
-			key:      hasKey(h, s, f[0], f[2], f[5]),
+			key:      hasKey(h, s, home.Owner{Name: f[0], UID: uint32(uid), GID: uint32(gid)}, f[5]),
 			password: hashes[f[0]] != "" && !strings.ContainsAny(hashes[f[0]][:1], "!*"),
 		})
 	}
@@ -58,19 +60,22 @@ func passwords(h *Host) map[string]string {
 	return all
 }
 
-// hasKey looks into the files of AuthorizedKeysFile.
-func hasKey(h *Host, s *sshd.Settings, user, uid, home string) bool {
+// keysMax is the longest file of keys that is read, in bytes.
+const keysMax = 1 << 20
+
+// hasKey looks into the files of AuthorizedKeysFile, as sshd does: with the user's rights.
+func hasKey(h *Host, s *sshd.Settings, who home.Owner, dir string) bool {
 	for _, files := range s.Values("authorizedkeysfile") {
 		for name := range strings.FieldsSeq(files) {
-			name = strings.NewReplacer("%%", "%", "%h", home, "%u", user, "%U", uid).Replace(name)
+			name = strings.NewReplacer("%%", "%", "%h", dir, "%u", who.Name, "%U", strconv.Itoa(int(who.UID))).Replace(name)
 			if !filepath.IsAbs(name) {
-				name = filepath.Join(home, name)
+				name = filepath.Join(dir, name)
 			}
-			text, err := os.ReadFile(filepath.Join(h.Root, name))
+			f, err := home.Read(who, home.Wanted{Root: strings.TrimSuffix(h.Root, "/"), Path: name, Links: true, Most: keysMax})
 			if err != nil {
 				continue
 			}
-			for line := range strings.Lines(string(text)) {
+			for line := range strings.Lines(string(f.Text)) {
 				if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 					return true
 				}

@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/totpd/totpd/daemon/control/otpauth"
 )
 
 // Algorithm is the hash of RFC 6238 §1.2 as otpauth URIs spell it.
@@ -185,8 +187,8 @@ func (d Device) Valid() error {
 		return errors.New("no id")
 	case len(d.Sealed) == 0:
 		return errors.New("no secret")
-	case d.Digits != 6 && d.Digits != 8:
-		return fmt.Errorf("%d digits, must be 6 or 8", d.Digits)
+	case !otpauth.Digits(d.Digits):
+		return fmt.Errorf("%d digits, must be %s", d.Digits, otpauth.DigitsText)
 	case d.Kind != TOTP && d.Kind != HOTP:
 		return fmt.Errorf("kind %q, must be hotp or nothing", string(d.Kind))
 	case d.Kind == HOTP && (d.Period != 0 || d.Drift != 0 || len(d.Used) > 0 || len(d.Recent) > 0 || d.Counter < 0):
@@ -195,8 +197,8 @@ func (d Device) Valid() error {
 		return errors.New("a clock with a counter")
 	case d.Resync != nil && (d.Resync.Step < 0 || d.Resync.At.IsZero()):
 		return errors.New("a resynchronisation is broken")
-	case d.Kind == TOTP && d.Period != 30 && d.Period != 60:
-		return fmt.Errorf("a period of %d s, must be 30 or 60", d.Period)
+	case d.Kind == TOTP && !otpauth.Period(d.Period):
+		return fmt.Errorf("a period of %d s, must be %s", d.Period, otpauth.PeriodText)
 	case d.Algorithm != SHA1 && d.Algorithm != SHA256 && d.Algorithm != SHA512:
 		return fmt.Errorf("algorithm %q, must be SHA1, SHA256 or SHA512", string(d.Algorithm))
 	case len(d.Used) > UsedMax:

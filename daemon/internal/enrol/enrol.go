@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/throttle"
@@ -153,7 +154,7 @@ func (s *Service) make(user string, want Wanted) (account.Device, control.Enrolm
 	}
 	return dev, control.Enrolment{
 		User: user, Host: s.cfg.Issuer,
-		URI: control.Secret(uri), Secret: control.Secret(unpadded.EncodeToString(secret)),
+		URI: control.Secret(uri), Secret: control.Secret(otpauth.Encode(secret)),
 		Digits: dev.Digits, Period: dev.Period, Algorithm: string(dev.Algorithm),
 	}, nil
 }

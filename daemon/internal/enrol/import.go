@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/recovery"
@@ -114,12 +115,11 @@ func (s *Service) deviceOf(user string, f control.ImportDevice) (account.Device,
 	switch {
 	case err != nil:
 		return account.Device{}, fmt.Errorf("its secret is not hexadecimal") // err may quote it
-	case len(secret) < secretMin:
-		return account.Device{}, fmt.Errorf("its secret has %d bits, at least %d are needed", len(secret)*8, secretMin*8)
-	case len(secret) > secretMax:
-		return account.Device{}, fmt.Errorf("its secret has %d bits, at most %d are taken", len(secret)*8, secretMax*8)
-	case f.Counter > counterMax:
-		return account.Device{}, fmt.Errorf("its counter is beyond %d", int64(counterMax))
+	case f.Counter > otpauth.CounterMax:
+		return account.Device{}, fmt.Errorf("its counter is beyond %d", int64(otpauth.CounterMax))
+	}
+	if err := otpauth.Sized(secret); err != nil {
+		return account.Device{}, err
 	}
 	drift, period := max(-10_000, min(f.Drift, 10_000)), max(0, min(f.Period, 3600)) // no product overflows
 	if off := time.Duration(drift) * time.Duration(period) * time.Second; off > driftMax || off < -driftMax {

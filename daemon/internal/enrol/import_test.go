@@ -11,6 +11,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/verify"
@@ -63,7 +64,7 @@ func TestImport(t *testing.T) {
 		at   time.Time
 		want verify.Kind
 	}{{noon, verify.Replayed}, {noon.Add(30 * time.Second), verify.Accepted}} {
-		code, err := totp.GenerateCode(unpadded.EncodeToString([]byte("12345678901234567890")), c.at)
+		code, err := totp.GenerateCode(otpauth.Encode([]byte("12345678901234567890")), c.at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +107,7 @@ func TestImportOnceMore(t *testing.T) {
 	if err := w.Import(ctx, another(), false, false); err != nil {
 		t.Fatal(err)
 	}
-	code, err := totp.GenerateCode(unpadded.EncodeToString([]byte("12345678901234567890")), noon.Add(30*time.Second))
+	code, err := totp.GenerateCode(otpauth.Encode([]byte("12345678901234567890")), noon.Add(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,12 +142,12 @@ func TestImportOfWhatCantBe(t *testing.T) {
 		want   string
 	}{
 		{func(u *control.ImportUser) { u.Devices = nil }, "no device"},
-		{func(u *control.ImportUser) { u.Devices[1].Secret = "001122334455667788" }, "device 2: its secret has 72 bits, at least 80 are needed"},
+		{func(u *control.ImportUser) { u.Devices[1].Secret = "001122334455667788" }, "device 2: the secret has 72 bits, at least 80 are needed"},
 		{func(u *control.ImportUser) { u.Devices[1].Secret = "GEZDGNBV" }, "device 2: its secret is not hexadecimal"},
 		{func(u *control.ImportUser) { u.Devices[0].Digits = 7 }, "device 1: 7 digits, must be 6 or 8"},
 		{func(u *control.ImportUser) { u.Devices[0].Period = 45 }, "device 1: a period of 45 s, must be 30 or 60"},
 		{func(u *control.ImportUser) { u.Devices[0].Drift = 1 << 60 }, "device 1: its clock is 83h20m0s off, at most 20m0s are taken: set it right first"},
-		{func(u *control.ImportUser) { u.Devices[1].Counter = counterMax + 1 }, "device 2: its counter is beyond 9007199254740992"},
+		{func(u *control.ImportUser) { u.Devices[1].Counter = otpauth.CounterMax + 1 }, "device 2: its counter is beyond 9007199254740992"},
 		{func(u *control.ImportUser) { u.Devices[0].Drift = -41 }, "device 1: its clock is 20m30s off, at most 20m0s are taken: set it right first"},
 		{func(u *control.ImportUser) { u.Devices[0].Used = []int64{1, 1} }, "device 1: step 1 is listed as used twice"},
 		{func(u *control.ImportUser) { u.Devices[1].Name = "phone" }, "device 2: its id or name is used twice"},

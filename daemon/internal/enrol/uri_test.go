@@ -8,6 +8,7 @@ import (
 	"github.com/pquerna/otp"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/control/otpauth"
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/verify"
@@ -28,6 +29,8 @@ func TestURIs(t *testing.T) {
 		base + "GEZDGNBVGY3TQOJQGE======":                                     sixDigits,
 		base + "GEZDGNBVGY3TQOJQGE%3D%3D%3D%3D%3D%3D":                         sixDigits,
 		base + "GEZDGNBVGY3TQOJQGE":                                           sixDigits,
+		base + "GEZDGNBVGY3TQOJQGF":                                           sixDigits, // bits that belong to no byte
+		base + "GEZDGNBVGY3TQOJQ&Algorithm=HmacSHA512&DIGITS=8&Period=60":     eightDigits,
 		base + "GEZDGNBVGY3TQOJQ&issuer=Example&image=x":                      sixDigits,
 		"OTPAUTH://TOTP/?secret=GEZDGNBVGY3TQOJQ":                             sixDigits,
 		base + "GEZDGNBVGY3TQOJQ&digits=8&period=60&algorithm=SHA512":         eightDigits,
@@ -46,10 +49,10 @@ func TestBadURIs(t *testing.T) {
 	w := newWorld(t)
 	const secret = "GEZDGNBVGY3TQOJQ"
 	for uri, want := range map[string]string{
-		"":                                  "not an otpauth URI",
-		secret:                              "not an otpauth URI",
-		"https://totp/?secret=" + secret:    "not an otpauth URI",
-		"otpauth:totp?secret=" + secret:     "the type",
+		"":                                  "not an otpauth link",
+		secret:                              "not an otpauth link",
+		"https://totp/?secret=" + secret:    "not an otpauth link",
+		"otpauth:totp?secret=" + secret:     "not an otpauth link",
 		"otpauth://hotp/a?secret=" + secret: "needs its counter",
 		"otpauth://hotp/a?counter=-1&secret=" + secret:                  "needs its counter",
 		"otpauth://hotp/a?counter=x&secret=" + secret:                   "needs its counter",
@@ -57,10 +60,10 @@ func TestBadURIs(t *testing.T) {
 		"otpauth://hotp/a?counter=1&counter=2&secret=" + secret:         "counter is given twice",
 		"otpauth://motp/a?secret=" + secret:                             "the type",
 		"otpauth://totp:80/a?secret=" + secret:                          "the type",
-		"otpauth://totp/%zz?secret=" + secret:                           "not an otpauth URI",
+		"otpauth://totp/%zz?secret=" + secret:                           "the label before the question mark is not well-formed",
 		"otpauth://totp/a?secret=%zz" + secret:                          "not well-formed",
 		"otpauth://totp/a?x;secret=" + secret:                           "not well-formed",
-		"otpauth://totp/a?secret=\x00" + secret:                         "not an otpauth URI",
+		"otpauth://totp/a?secret=\x00" + secret:                         "not an otpauth link",
 		"otpauth://totp/a":                                              "no secret",
 		base:                                                            "no secret",
 		base + secret + "&secret=" + secret:                             "secret is given twice",
@@ -75,7 +78,7 @@ func TestBadURIs(t *testing.T) {
 		base + secret[:15] + "é":                                        "not base32",
 		base + secret[:8] + "=" + secret[8:]:                            "not base32",
 		base + secret + "G":                                             "not base32", // no number of bytes ends so
-		base + secret + "GF":                                            "not base32", // bits that belong to no byte
+		base + secret + "&algoritm=SHA256":                              "parameter algoritm is not known",
 		base + "GEZDGNBV":                                               "40 bits, at least 80",
 		base + strings.Repeat(secret, 13):                               "1040 bits, at most 1024",
 		base + strings.Repeat("A", 3000):                                "at most 2048 bytes",
@@ -159,7 +162,7 @@ func FuzzURI(f *testing.F) {
 			}
 			return
 		}
-		if len(secret) < secretMin || len(secret) > secretMax {
+		if otpauth.Sized(secret) != nil {
 			t.Fatalf("a secret of %d bytes", len(secret))
 		}
 		again, err := newURI("web1", "alice", "web1", d, secret)

@@ -42,7 +42,8 @@ func (c *call) enrolment() Enrolment {
 }
 
 func (c *call) version(context.Context, control.Nothing) (control.Version, error) {
-	return control.Version{Version: c.control.Version}, nil
+	issuer, host := c.enrolment().Labels()
+	return control.Version{Version: c.control.Version, Host: host, Issuer: issuer}, nil
 }
 
 // refuse writes the journal line of a refusal and returns what the caller is told.

@@ -33,6 +33,7 @@ const (
 // Enrolment is what enrol.Service does. Its errors are *control.Error, and it writes its own journal
 // lines.
 type Enrolment interface {
+	Labels() (issuer, host string)
 	Start(ctx context.Context, user string, want enrol.Wanted, consent enrol.Consent) (control.Enrolment, error)
 	Give(ctx context.Context, user string, want enrol.Wanted) (control.Enrolment, error)
 	Confirm(ctx context.Context, user, code string) (control.Confirmation, error)

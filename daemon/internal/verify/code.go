@@ -2,7 +2,6 @@ package verify
 
 import (
 	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"slices"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 
+	"github.com/totpd/totpd/daemon/control/otpauth"
 	"github.com/totpd/totpd/daemon/internal/account"
 )
 
@@ -26,15 +26,13 @@ func Hash(a account.Algorithm) (otp.Algorithm, bool) {
 	return 0, false
 }
 
-var unpadded = base32.StdEncoding.WithPadding(base32.NoPadding)
-
 // codeAt is the device's code of a step.
 func codeAt(d account.Device, secret []byte, step int64) (string, error) {
 	hash, ok := Hash(d.Algorithm)
-	if !ok || d.Digits != 6 && d.Digits != 8 {
+	if !ok || !otpauth.Digits(d.Digits) {
 		return "", errors.New("a device of an unknown kind")
 	}
-	return hotp.GenerateCodeCustom(unpadded.EncodeToString(secret), uint64(step), hotp.ValidateOpts{
+	return hotp.GenerateCodeCustom(otpauth.Encode(secret), uint64(step), hotp.ValidateOpts{
 		Digits:    otp.Digits(d.Digits),
 		Algorithm: hash,
 	})
