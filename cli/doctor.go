@@ -31,7 +31,8 @@ func newDoctor(c *command) *cobra.Command {
 		Long: `Look at everything that the second factor of this host's logins depends on: the
 PAM module and the stacks it is in, sshd's settings, the daemon with its units,
 sockets, settings, store and key, the clock, SELinux and AppArmor, and who has a
-second factor or is locked out. Nothing is changed.
+second factor or is locked out. Nothing is changed; as root, the daemon is asked
+to try what each login needs: to write to its accounts, and to look up names.
 
 Each finding has a severity, an id, mostly a place, and a remedy to type:
   error    logins fail, or let in without a code where one should be asked for,

@@ -55,6 +55,9 @@ func sum(r *doctor.Report) string {
 			parts = append(parts, fmt.Sprintf("%d %ss", n, s.severity))
 		}
 	}
+	if len(parts) == 0 && len(r.Unseen) > 0 {
+		return "Nothing is wrong with what could be looked at."
+	}
 	if len(parts) == 0 {
 		return "Nothing is wrong."
 	}

@@ -75,6 +75,8 @@ func (c closed) Update(context.Context, string, func(account.Account) (account.A
 	return c.cause
 }
 
+func (c closed) SetMeta(context.Context, string, string) error { return c.cause }
+
 func (c closed) Replace(context.Context, account.Account) error { return c.cause }
 
 func (c closed) Events(context.Context, audit.Query) ([]audit.Entry, error) { return nil, c.cause }

@@ -41,6 +41,7 @@ const (
 	VerbLog    Verb = "log"     // LogRequest -> Log; own, or root, or polkit's org.totpd.manage.log
 	VerbLogAll Verb = "log-all" // LogRequest without User -> Log of everybody; root, or polkit's org.totpd.manage.log
 	VerbImport Verb = "import"  // ImportRequest -> Imported; root alone
+	VerbHealth Verb = "health"  // Nothing -> Health; root alone
 
 	VerbRemembered Verb = "remembered" // RememberedRequest -> Remembered; own, or root, or polkit's org.totpd.manage.status
 	VerbForget     Verb = "forget"     // ForgetRequest -> Remembered, those forgotten; own, or root, or polkit's org.totpd.manage.forget

@@ -35,7 +35,7 @@ func (x *exam) lookAppArmor() {
 	}
 	switch a.Profile {
 	case "":
-		x.found("apparmor-profile", apparmorProfile, "apparmor_parser -r "+apparmorProfile+" && systemctl restart totpd",
+		x.found("apparmor-profile", apparmorProfile, "apparmor_parser -r "+apparmorProfile+" && "+x.restartDaemon(false),
 			"AppArmor is on, and the daemon's profile isn't loaded")
 		return
 	case "enforce":
@@ -43,7 +43,7 @@ func (x *exam) lookAppArmor() {
 		x.found("apparmor-complain", apparmorProfile, "aa-enforce "+apparmorProfile, "the daemon's profile only complains (%s)", a.Profile)
 	}
 	if a.Label = cmp.Or(x.context("apparmor/current"), x.context("current")); a.Label == "unconfined" {
-		x.found("apparmor-unconfined", serviceUnit, "systemctl restart totpd", "the daemon was started before its profile was loaded, and runs without")
+		x.found("apparmor-unconfined", serviceUnit, x.restartDaemon(false), "the daemon was started before its profile was loaded, and runs without")
 	}
 	x.fine("apparmor", "the daemon's profile is loaded (%s)", a.Profile)
 }

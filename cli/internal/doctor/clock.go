@@ -32,17 +32,19 @@ func (x *exam) lookClock() {
 		x.fine("clock", "the clock is synchronised")
 		return
 	}
-	remedy := "apt-get install systemd-timesyncd"
-	if x.exists("/usr/bin/dnf") {
-		remedy = "dnf install chrony && systemctl enable --now chronyd"
-	}
+	remedy := "install an NTP client, such as chrony, and have it started at boot"
 	switch {
 	case x.container:
 		remedy = "on the machine that runs this container, and whose clock it is: timedatectl set-ntp true"
+	case !x.booted: // nothing here is timedatectl's
 	case c.enabled:
 		remedy = "timedatectl timesync-status  # or chronyc sources: which servers are asked, and what they answer"
 	case c.client || c.Source == "kernel":
 		remedy = "timedatectl set-ntp true"
+	case x.exists("/usr/bin/apt-get"):
+		remedy = "apt-get install systemd-timesyncd"
+	case x.exists("/usr/bin/dnf"):
+		remedy = "dnf install chrony && systemctl enable --now chronyd"
 	}
 	x.found("clock-unsynchronised", "", remedy,
 		"the clock isn't synchronised: when it is off by more than half a minute, right codes are refused")
@@ -72,7 +74,7 @@ func (x *exam) judgeDate() {
 	if err != nil || !x.Now.Before(f.info.ModTime().Add(-24*time.Hour)) {
 		return
 	}
-	x.found("clock-behind", "", "timedatectl set-time 'YYYY-MM-DD HH:MM:SS'",
+	x.found("clock-behind", "", "date -s 'YYYY-MM-DD HH:MM:SS'",
 		"the clock says %s, before the daemon's program was built", x.Now.Local().Format(time.DateTime))
 }
 

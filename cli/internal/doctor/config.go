@@ -50,7 +50,6 @@ type Config struct {
 
 // lookConfig has the daemon check its configuration and say what is in effect.
 func (x *exam) lookConfig() {
-	x.settings = defaultSettings()
 	facts := &x.report.Facts.Config
 	args := []string{"-check"}
 	file, err := x.follow(configFile)
@@ -83,7 +82,7 @@ func (x *exam) lookConfig() {
 		return
 	}
 	if file != nil && x.newer(file, serviceUnit) {
-		x.found("config-stale", configFile, "systemctl reload totpd",
+		x.found("config-stale", configFile, x.reloadDaemon(),
 			"%s was changed after the daemon read it last, at %s", configFile, x.units[serviceUnit].Since.Local().Format(time.DateTime))
 	}
 	if facts.File == "" {
@@ -107,7 +106,7 @@ var problem = regexp.MustCompile(`^(.*?):(?:(\d+):(?:\d+:)?)? (.*)$`)
 
 // configProblems tells each line that totpd -check wrote.
 func (x *exam) configProblems(text string) {
-	remedy := daemonProgram + " -check  # mend the file until it lists the settings, then: systemctl reload-or-restart totpd"
+	remedy := daemonProgram + " -check  # mend the file until it lists the settings, then: " + x.reloadDaemon()
 	for line := range strings.Lines(text) {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "totpd: ")
 		if line == "" {

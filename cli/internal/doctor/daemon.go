@@ -59,36 +59,66 @@ func (x *exam) noAnswer(path string, err error) {
 		return // judgeUnits tells: one cause, one finding
 	}
 	if refused.Code == control.ErrUnreachable {
-		x.found("daemon-unreachable", path, "systemctl start totpd.socket totpd-password.socket totpd.service",
+		x.found("daemon-unreachable", path, x.startDaemon(),
 			"nobody listens at the daemon's control socket")
 		return
 	}
 	if refused.Code == control.ErrForbidden {
-		x.found("daemon-unreachable", path, "systemctl restart totpd.socket",
+		x.found("daemon-unreachable", path, x.restartSocket(socketUnit),
 			"its mode, or that of its directory, keeps us from the daemon's control socket")
 		return
 	}
 	if refused.Code == control.ErrBadAnswer {
-		x.found("daemon-foreign", path, "systemctl status totpd.socket totpd.service",
+		x.found("daemon-foreign", path, x.remedyForeign(),
 			"who answers at the daemon's control socket isn't totpd, or another totpd than ours")
 		return
 	}
-	x.found("daemon-silent", path, "journalctl -n 20 -u totpd; systemctl restart totpd",
+	x.found("daemon-silent", path, x.restartHung(),
 		"the daemon doesn't answer within %v", patience)
+}
+
+// remedyForeign shows who listens there.
+func (x *exam) remedyForeign() string {
+	if x.bySystemd() {
+		return "systemctl status totpd.socket totpd.service"
+	}
+	if x.process != nil {
+		return fmt.Sprintf("ps -fp %d", x.process.pid)
+	}
+	return "ss -xlp"
+}
+
+// place is where the daemon is started from.
+func (x *exam) place() string {
+	if x.bySystemd() {
+		return serviceUnit
+	}
+	return daemonProgram
+}
+
+// pid is the daemon's; 0: not known.
+func (x *exam) pid() int {
+	if u := x.units[serviceUnit]; u != nil && u.MainPID != 0 {
+		return u.MainPID
+	}
+	if x.process != nil {
+		return x.process.pid
+	}
+	return 0
 }
 
 // judgeVersion compares the daemon that runs with what is installed.
 func (x *exam) judgeVersion(daemon string) {
-	const remedy = "systemctl restart totpd"
-	if u := x.units[serviceUnit]; u != nil && u.MainPID != 0 {
-		exe, err := os.Readlink(x.path(fmt.Sprintf("/proc/%d/exe", u.MainPID)))
+	remedy := x.restartDaemon(false)
+	if pid := x.pid(); pid != 0 {
+		exe, err := os.Readlink(x.path(fmt.Sprintf("/proc/%d/exe", pid)))
 		if err == nil && strings.HasSuffix(exe, " (deleted)") {
-			x.found("daemon-old", serviceUnit, remedy, "the daemon that runs, %s, was replaced on the disk", daemon)
+			x.found("daemon-old", x.place(), remedy, "the daemon that runs, %s, was replaced on the disk", daemon)
 			return
 		}
 	}
 	if x.Version != "" && daemon != x.Version {
-		x.found("daemon-version", serviceUnit, remedy+"  # where that doesn't help: "+x.reinstall(),
+		x.found("daemon-version", x.place(), remedy+"  # where that doesn't help: "+x.reinstall(),
 			"the daemon is version %s, totpctl is %s", daemon, x.Version)
 	}
 }
@@ -107,7 +137,8 @@ func (x *exam) lookAccounts(client *control.Client) {
 		case errors.As(err, &refused) && (refused.Code == control.ErrNotAllowed || refused.Code == control.ErrAuthenticate):
 			x.unseen("people", "who has a second factor is for root to see")
 		case errors.As(err, &refused) && refused.Code == control.ErrUnavailable:
-			x.found("store-unreadable", x.settings.Store.Path, "journalctl -n 20 -u totpd",
+			log, _ := x.readLog()
+			x.found("store-unreadable", x.settings.Store.Path, log,
 				"the daemon can't read its accounts: %s%s", refused.Message, reference(refused))
 		case !errors.Is(err, context.Canceled):
 			x.unseen("people", "who has a second factor can't be found out: %v", err)

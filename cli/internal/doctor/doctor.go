@@ -1,5 +1,6 @@
 // Package doctor looks at a host and says what is wrong with the second factor of its logins, and what
-// mends it. It changes nothing: no file, no unit, no account.
+// mends it. It changes nothing: no file, no unit, no account. Its remedies are for the host as it is: how the
+// daemon was started, and as whom, is found out first (layout.go).
 //
 // Each topic has a file: what is looked at, and what is said of it. A finding has an id that stays from
 // version to version (ids.go), a place and a remedy. What could not be looked at, for lack of rights or
@@ -11,6 +12,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -53,10 +55,13 @@ type exam struct {
 
 	settings  settings          // of the daemon
 	units     map[string]*Unit  // by name; nil: not known
-	owner     uint32            // uid of the daemon's user
-	owned     bool              // there is such a user
+	booted    bool              // systemd runs this host
+	process   *running          // the daemon's; nil: not known
+	owner     uint32            // the uid that the daemon runs as, or would
+	owned     bool              // it is known
 	group     uint32            // its gid
-	grouped   bool              // it has one
+	grouped   bool              // it is known
+	mute      bool              // the name service doesn't answer us
 	answers   bool              // the daemon does
 	dead      bool              // it doesn't, and not for want of our rights
 	accounts  []control.Account // of everybody
@@ -78,8 +83,8 @@ func Examine(ctx context.Context, h Host) Report {
 	x.report.Facts.Time, x.report.Facts.UID = h.Now, h.UID
 	x.report.Facts.Versions.Command = cmp.Or(h.Version, "unknown")
 	for _, look := range []func(){
-		x.lookHost, x.lookUnits, x.lookConfig, x.lookDaemon, x.judgeUnits, x.lookSockets,
-		x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookClock,
+		x.lookHost, x.lookUnits, x.lookProcess, x.lookConfig, x.lookDaemon, x.lookProcess, x.judgeUser, x.judgeUnits,
+		x.lookSockets, x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookHealth, x.lookClock,
 		x.lookSELinux, x.lookAppArmor, x.lookPeople, x.lookRules, x.lookSetup,
 	} {
 		if ctx.Err() != nil {
@@ -91,25 +96,16 @@ func Examine(ctx context.Context, h Host) Report {
 	return x.report
 }
 
-// lookHost learns what several topics need.
-func (x *exam) lookHost() {
-	_, err := x.stat("/run/systemd/container")
-	x.container = err == nil
-	u, err := x.Lookup(daemonUser)
-	if err != nil {
+// judgeUser: systemd starts the daemon as its own user. Started by hand, it may be anybody's.
+func (x *exam) judgeUser() {
+	unknown := user.UnknownUserError("")
+	if _, err := x.lookup(daemonUser); errors.As(err, &unknown) && x.process == nil && x.bySystemd() {
 		x.found("daemon-user", "", "systemd-sysusers totpd.conf && systemctl restart totpd.socket totpd-password.socket",
-			"the user %s, as whom the daemon runs, is not on this host", daemonUser)
-		return
-	}
-	if id, err := parseUID(u.Uid); err == nil {
-		x.owner, x.owned = id, true
-	}
-	if id, err := parseUID(u.Gid); err == nil {
-		x.group, x.grouped = id, true
+			"the user %s, whom the daemon runs as, is not on this host", daemonUser)
 	}
 }
 
-// daemonUser is as whom the daemon runs.
+// daemonUser is the account that systemd starts the daemon as.
 const daemonUser = "totpd"
 
 // sort brings everything into the order in which it is read: by topic, the worst first, and every time

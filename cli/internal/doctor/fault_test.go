@@ -157,7 +157,7 @@ var faults = []fault{
 		h.run("chmod 0666 run/totpd/*.sock; chmod 0600 run/totpd/password.sock")
 	}, want: "daemon-foreign people-shut-out"},
 	{name: "the daemon's program is gone", plant: run("rm usr/libexec/totpd/totpd"), want: "daemon-absent", remedy: "install totpd again"},
-	{name: "of a deb", plant: run("rm usr/libexec/totpd/totpd; mkdir -p usr/bin; touch usr/bin/apt-get"), want: "daemon-absent", remedy: "apt-get install --reinstall totpd"},
+	{name: "of a deb", plant: run("rm usr/libexec/totpd/totpd; mkdir -p usr/bin var/lib/dpkg/info; touch usr/bin/apt-get var/lib/dpkg/info/totpd.list"), want: "daemon-absent", remedy: "apt-get install --reinstall totpd"},
 
 	{name: "the socket is stopped", plant: func(h *host) {
 		h.stop()
@@ -175,6 +175,19 @@ var faults = []fault{
 	}, want: "people-shut-out socket-deaf socket-deaf unit-failed", remedy: "journalctl"},
 	{name: "disabled", plant: unit("totpd.socket", "UnitFileState", "disabled"), want: "unit-disabled", remedy: "systemctl enable totpd.socket"},
 	{name: "changed on the disk", plant: unit("totpd.service", "NeedDaemonReload", true), want: "unit-changed", remedy: "systemctl daemon-reload"},
+	{name: "of no package of this host's", plant: run("rm usr/libexec/totpd/totpd; mkdir -p usr/bin; touch usr/bin/apt-get"), want: "daemon-absent", remedy: "in the way in which it came"},
+	{name: "by hand, as root", plant: func(h *host) { h.byHand(0) }, want: "socket-missing unit-unknown", remedy: "sleep 1; setsid -f /usr/libexec/totpd/totpd -config /srv/totpd.toml </dev/null >>/srv/totpd.log 2>&1", root: true},
+	{name: "by hand, as another user", plant: func(h *host) { h.byHand(2) }, want: "socket-password unit-unknown", remedy: "chown -R root:root /var/lib/totpd /var/lib/totpd/totpd.key; setsid -f /usr/libexec/totpd/totpd -config /srv/totpd.toml </dev/null", root: true},
+	{name: "by hand, and the key is another's", plant: func(h *host) {
+		h.byHand(2)
+		h.run("chown 3 var/lib/totpd/totpd.key")
+	}, want: "key-owner socket-password unit-unknown", root: true},
+	{name: "the database is locked", plant: func(h *host) { h.holdLock() }, want: "store-unwritable", remedy: "fuser -v /var/lib/totpd/totpd.db", root: true},
+	{name: "the database was replaced", plant: run("cd var/lib/totpd; cp -p totpd.db x; mv x totpd.db"), want: "store-unwritable", remedy: "systemctl restart totpd", root: true},
+	{name: "the daemon's name service hangs", plant: func(h *host) {
+		h.health(control.Health{Names: control.Tried{Fault: control.FaultOther, Cause: "the name service doesn't answer"}})
+	}, want: "daemon-names", place: "/etc/nsswitch.conf", remedy: "getent passwd nobody-has-this-name", root: true},
+	{name: "our name service hangs", plant: func(h *host) { h.Lookup = func(string) (*user.User, error) { select {} } }, want: ""},
 	{name: "no systemd", plant: func(h *host) {
 		h.run("rm -r run/systemd/system")
 		h.Bus = ""
@@ -199,7 +212,7 @@ var faults = []fault{
 	{name: "an unknown setting", plant: run("echo 'tries = 3' >>etc/totpd/totpd.toml"), want: "config-broken", place: "/etc/totpd/totpd.toml:3", remedy: "/usr/libexec/totpd/totpd -check"},
 	{name: "no TOML", plant: write("etc/totpd/totpd.toml", "[code\n"), want: "config-broken", place: "/etc/totpd/totpd.toml:2"},
 	{name: "everybody may write it", plant: run("chmod 0666 etc/totpd/totpd.toml"), want: "config-broken", place: "/etc/totpd/totpd.toml"},
-	{name: "settings that the daemon hasn't read", plant: unit("totpd.service", "StateChangeTimestamp", uint64(1)), want: "config-stale", remedy: "systemctl reload totpd"},
+	{name: "settings that the daemon hasn't read", plant: unit("totpd.service", "StateChangeTimestamp", uint64(1)), want: "config-stale", remedy: "systemctl reload-or-restart totpd"},
 
 	{name: "the store is gone", plant: run("rm var/lib/totpd/totpd.db"), want: "store-missing"},
 	{name: "the store is empty", plant: run("truncate -s 0 var/lib/totpd/totpd.db"), want: "store-empty store-unreadable", root: true},
@@ -223,6 +236,7 @@ var faults = []fault{
 
 	{name: "the clock isn't synchronised", plant: func(h *host) { h.clock(false, true) }, want: "clock-unsynchronised", remedy: "timedatectl set-ntp true"},
 	{name: "and no client is installed", plant: func(h *host) {
+		h.run("mkdir -p usr/bin; touch usr/bin/apt-get")
 		h.clock(false, false)
 	}, want: "clock-unsynchronised", remedy: "apt-get install systemd-timesyncd"},
 	{name: "in a container", plant: func(h *host) { h.clock(true, true); h.write("run/systemd/container", "lxc") }, want: "clock-unsynchronised", remedy: "on the machine that runs this container"},

@@ -57,6 +57,7 @@ var Kinds = []Kind{
 	{"daemon-unreachable", Error, "nobody listens at the control socket"},
 	{"daemon-foreign", Error, "another program answers at the control socket"},
 	{"daemon-silent", Error, "the daemon doesn't answer in time"},
+	{"daemon-names", Error, "the name service doesn't tell the daemon of a user"},
 	{"daemon-old", Warning, "the daemon that runs was replaced on the disk"},
 	{"daemon-version", Warning, "daemon and command are of different versions"},
 
@@ -67,13 +68,14 @@ var Kinds = []Kind{
 	{"unit-stopped", Error, "a socket unit of totpd is not up"},
 	{"unit-disabled", Warning, "a unit of totpd isn't started at boot"},
 	{"unit-changed", Warning, "systemd hasn't read a unit since it was changed"},
-	{"unit-unknown", Note, "the host isn't run by systemd"},
+	{"unit-unknown", Note, "the daemon isn't started by systemd"},
 
 	{"socket-missing", Error, "a socket is not there"},
 	{"socket-mode", Error, "the login or control socket isn't open to everybody"},
 	{"socket-directory", Error, "a directory keeps people from the sockets"},
 	{"socket-open", Error, "others than the daemon may have passwords checked"},
 	{"socket-owner", Error, "the password socket isn't the daemon's"},
+	{"socket-password", Warning, "nothing checks passwords for the daemon"},
 	{"socket-deaf", Error, "nobody listens at a socket"},
 
 	{"config-broken", Error, "totpd.toml can't be used"},
@@ -86,6 +88,7 @@ var Kinds = []Kind{
 	{"store-open", Error, "others may read or write the store"},
 	{"store-owner", Error, "the store isn't the daemon's"},
 	{"store-unreadable", Error, "the daemon can't read its accounts"},
+	{"store-unwritable", Error, "the daemon can't write its accounts"},
 	{"store-readonly", Error, "the store's file system is mounted read-only"},
 	{"store-full", Error, "the store's file system is full"},
 	{"store-inodes", Error, "the store's file system has no inodes left"},

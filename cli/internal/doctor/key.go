@@ -80,7 +80,7 @@ func (x *exam) lookKey() {
 			"the mode of %s is %s: others may have read the key of all secrets, and the daemon doesn't start any more", path, f.Mode)
 	}
 	if x.owned && f.uid != x.owner {
-		x.found("key-owner", path, "chown totpd:totpd "+shell(path), "%s belongs to uid %s, not to totpd: the daemon can't read it", path, f.Owner)
+		x.found("key-owner", path, "chown "+x.who()+" "+shell(path), "%s %s: the daemon can't use it", path, x.notOurs(f))
 	}
 	x.fine("key", "%s is as it should be", path)
 }

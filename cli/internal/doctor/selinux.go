@@ -34,7 +34,7 @@ func (x *exam) lookSELinux() {
 	}
 	x.judgeLabels()
 	if s.Domain = x.context("current"); s.Domain != "" && s.Loaded != nil && !strings.Contains(s.Domain, ":totpd_t:") {
-		x.found("selinux-domain", serviceUnit, "restorecon -RFv "+labelled+" && systemctl restart totpd",
+		x.found("selinux-domain", serviceUnit, "restorecon -RFv "+labelled+" && "+x.restartDaemon(false),
 			"the daemon runs as %s, not in its own domain totpd_t", s.Domain)
 	}
 	x.fine("selinux", "%s, totpd's policy module is loaded", s.Mode)

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"io/fs"
 	"net"
 	"path/filepath"
@@ -35,16 +36,20 @@ func (x *exam) socketPath(unit, configured, base string) string {
 func (x *exam) lookSocket(path, unit string) (heard bool) {
 	f, err := x.follow(path)
 	switch {
+	case missing(err) && unit == passwordUnit && !x.bySystemd() && x.owned && x.owner != 0:
+		x.found("socket-password", path, x.runAsRoot(),
+			"%s is not there, so the daemon can't have passwords checked, and only root can enrol somebody: without systemd, a daemon that runs as root sees to that itself", path)
+		return true
 	case missing(err):
 		if u := x.units[unit]; u == nil || u.Active == "active" { // else judgeUnits tells: one cause, one finding
-			x.found("socket-missing", path, restart(unit), "%s is not there", path)
+			x.found("socket-missing", path, x.restartSocket(unit), "%s is not there", path)
 		}
 		return false
 	case err != nil:
 		x.unseen("socket", "%s can't be looked at: %v", path, cause(err))
 		return true
 	case f.info.Mode().Type() != fs.ModeSocket:
-		x.found("socket-missing", path, "rm "+shell(path)+" && "+restart(unit), "%s is no socket", path)
+		x.found("socket-missing", path, "rm "+shell(path)+" && "+x.restartSocket(unit), "%s is no socket", path)
 		return false
 	}
 	x.report.Facts.Sockets = append(x.report.Facts.Sockets, *f)
@@ -54,6 +59,17 @@ func (x *exam) lookSocket(path, unit string) (heard bool) {
 	}
 	x.judgeOpenSocket(f)
 	return x.connect(f)
+}
+
+// runAsRoot is the command that has the daemon run as root in place of another user.
+func (x *exam) runAsRoot() string {
+	if x.process == nil {
+		return "start the daemon as root"
+	}
+	as := *x.process
+	as.uid, as.gid = 0, 0
+	return fmt.Sprintf("kill %d; sleep 1; chown -R root:root %s %s; %s", x.process.pid, shell(filepath.Dir(x.settings.Store.Path)),
+		shell(x.settings.Key.File), x.command(&as))
 }
 
 // judgeOpenSocket is about login and control: everybody may connect, the daemon asks the kernel who does.
@@ -85,8 +101,8 @@ func (x *exam) judgePasswordSocket(f *File) {
 	}
 	byGroup := f.uid == x.RootUID && ours && f.perm()&0o060 == 0o060
 	if x.owned && f.uid != x.owner && !byGroup {
-		x.found("socket-owner", f.Path, "chown totpd:totpd "+shell(f.Path),
-			"%s belongs to uid %s, not to totpd: the daemon can't have passwords checked", f.Path, f.Owner)
+		x.found("socket-owner", f.Path, "chown "+x.who()+" "+shell(f.Path),
+			"%s %s: the daemon can't have passwords checked", f.Path, x.notOurs(f))
 	}
 }
 
@@ -101,7 +117,7 @@ func (x *exam) connect(f *File) (heard bool) {
 		return true // its mode is told already
 	}
 	if u := x.units[socketUnit]; u == nil || u.Active == "active" {
-		x.found("socket-deaf", f.Path, restart(socketUnit), "nobody listens at %s", f.Path)
+		x.found("socket-deaf", f.Path, x.restartSocket(socketUnit), "nobody listens at %s", f.Path)
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,7 @@ func (x *exam) lookStore() {
 	case missing(err) && x.hasNeverRun():
 		return
 	case missing(err):
-		x.found("store-directory", dir, "install -d -m 0700 -o totpd -g totpd "+shell(dir), "the directory of the store is missing")
+		x.found("store-directory", dir, x.makeDirectory(dir), "the directory of the store is missing")
 		return
 	case err != nil:
 		x.unseen("store", "%s can't be looked at: %v", dir, cause(err))
@@ -68,6 +69,20 @@ func (x *exam) lookStore() {
 	x.fine("store", "%s is as it should be, %s free", path, bytes(s.Space.Free))
 }
 
+// harm is what comes of a file that isn't the daemon's. One that runs as root can use it all the same.
+func (x *exam) harm(usual string) string {
+	if x.owner == 0 {
+		return "that user can do as they like with all accounts"
+	}
+	return usual
+}
+
+// makeDirectory is the command that makes the store's directory.
+func (x *exam) makeDirectory(dir string) string {
+	user, group, _ := strings.Cut(x.who(), ":")
+	return "install -d -m 0700 -o " + user + " -g " + group + " " + shell(dir)
+}
+
 // stored is nil without an error where there is no such file.
 func (x *exam) stored(path string) (*File, error) {
 	f, err := x.follow(path)
@@ -82,8 +97,8 @@ func (x *exam) hasNeverRun() bool { return !x.answers && !x.exists(x.settings.Ke
 
 func (x *exam) judgeStoreDirectory(d *File) {
 	if x.owned && d.uid != x.owner {
-		x.found("store-owner", d.Path, "chown totpd:totpd "+shell(d.Path),
-			"the directory of the store belongs to uid %s, not to totpd: the daemon can't write there", d.Owner)
+		x.found("store-owner", d.Path, "chown "+x.who()+" "+shell(d.Path),
+			"the directory of the store %s: %s", x.notOurs(d), x.harm("the daemon can't write there"))
 	}
 	switch {
 	case d.perm()&0o022 != 0:
@@ -99,7 +114,7 @@ func (x *exam) judgeDatabase(path string, s *Store) {
 	db := s.Database
 	switch {
 	case db == nil && s.Log != nil:
-		x.found("store-missing", path, lost+"; or begin without any account: rm "+shell(path+"-wal")+" && systemctl restart totpd",
+		x.found("store-missing", path, lost+"; or begin without any account: rm "+shell(path+"-wal")+" && "+x.restartDaemon(false),
 			"the database is gone, and its log is still there: the daemon doesn't start")
 		return
 	case db == nil && x.answers:
@@ -108,7 +123,7 @@ func (x *exam) judgeDatabase(path string, s *Store) {
 	case db == nil:
 		return
 	case db.Size == 0:
-		x.found("store-empty", path, lost+"; or begin without any account: rm "+shell(path)+" && systemctl restart totpd",
+		x.found("store-empty", path, lost+"; or begin without any account: rm "+shell(path)+" && "+x.restartDaemon(false),
 			"the database is empty: its accounts are lost, and the daemon doesn't start")
 	}
 	for _, f := range []*File{db, s.Log} {
@@ -120,12 +135,12 @@ func (x *exam) judgeDatabase(path string, s *Store) {
 				"the mode of %s is %s: others may read or write the accounts, and the daemon doesn't start", f.Path, f.Mode)
 		}
 		if x.owned && f.uid != x.owner {
-			x.found("store-owner", f.Path, "chown totpd:totpd "+shell(f.Path),
-				"%s belongs to uid %s, not to totpd: the daemon can't write it", f.Path, f.Owner)
+			x.found("store-owner", f.Path, "chown "+x.who()+" "+shell(f.Path),
+				"%s %s: %s", f.Path, x.notOurs(f), x.harm("the daemon can't write it"))
 		}
 	}
 	if s.Log != nil && s.Log.Size > logMost {
-		x.found("store-log", s.Log.Path, "systemctl restart totpd",
+		x.found("store-log", s.Log.Path, x.restartDaemon(false),
 			"SQLite's log has grown to %s: another program has had the database open for long (fuser -v %s), or the disk is slow",
 			bytes(uint64(s.Log.Size)), shell(path))
 	}

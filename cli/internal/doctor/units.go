@@ -122,18 +122,26 @@ func pairs(v any) [][2]string {
 func (x *exam) judgeUnits() {
 	x.lookUnits()
 	if x.units == nil {
-		if !x.exists("/run/systemd/system") {
-			x.found("unit-unknown", "", "see to it that totpd -config "+configFile+" is started at boot",
-				"this host isn't run by systemd, which holds totpd's sockets elsewhere")
+		if !x.booted {
+			x.notBySystemd()
 			return
 		}
 		x.unseen("unit", "systemd doesn't answer on the system bus: systemctl status dbus")
+		return
+	}
+	if !x.bySystemd() {
+		x.notBySystemd()
 		return
 	}
 	for _, name := range []string{socketUnit, passwordUnit, serviceUnit} {
 		x.judgeUnit(x.units[name])
 	}
 	x.fine("unit", "%s, %s and %s are enabled and up", socketUnit, passwordUnit, serviceUnit)
+}
+
+func (x *exam) notBySystemd() {
+	x.found("unit-unknown", "", "see to it that the daemon is started at boot, as now: "+x.command(x.process),
+		"the daemon isn't started by systemd, which holds totpd's sockets elsewhere")
 }
 
 func (x *exam) judgeUnit(u *Unit) {
@@ -161,26 +169,7 @@ func (x *exam) judgeUnit(u *Unit) {
 			"%s is %s: after a reboot it isn't started", u.Name, u.Enabled)
 	}
 	if u.NeedsReload {
-		x.found("unit-changed", u.Name, "systemctl daemon-reload && "+restart(u.Name),
+		x.found("unit-changed", u.Name, "systemctl daemon-reload && "+x.restartSocket(u.Name),
 			"%s was changed on the disk, and systemd goes by the older one", u.Name)
 	}
-}
-
-// restart is the command for a unit. systemd restarts no socket under a service that has it.
-func restart(unit string) string {
-	if unit == socketUnit {
-		return "systemctl stop totpd.service && systemctl restart totpd.socket && systemctl start totpd.service"
-	}
-	return "systemctl restart " + unit
-}
-
-// reinstall is how the package is put back.
-func (x *exam) reinstall() string {
-	switch {
-	case x.exists("/usr/bin/apt-get"):
-		return "apt-get install --reinstall totpd"
-	case x.exists("/usr/bin/dnf"):
-		return "dnf reinstall totpd"
-	}
-	return "install totpd again"
 }

@@ -61,6 +61,7 @@ type Accounts interface {
 	Get(ctx context.Context, user string) (account.Account, bool, error)
 	Update(ctx context.Context, user string, fn func(account.Account) (account.Account, error)) error
 	List(ctx context.Context, after string, limit int) ([]account.Account, error)
+	SetMeta(ctx context.Context, name, value string) error
 	Events(ctx context.Context, q audit.Query) ([]audit.Entry, error)
 }
 

@@ -34,6 +34,7 @@ import (
 type api struct {
 	*Control
 	path  string
+	file  string // the store's
 	store *store.Store
 	log   *lines
 
@@ -46,9 +47,9 @@ type api struct {
 func serveControl(t *testing.T, change ...func(*Parts)) *api {
 	t.Helper()
 	dir := t.TempDir()
-	a := &api{log: &lines{}, now: time.Now()}
+	a := &api{log: &lines{}, now: time.Now(), file: filepath.Join(dir, "totpd.db")}
 	var err error
-	if a.store, err = store.Open(filepath.Join(dir, "totpd.db")); err != nil {
+	if a.store, err = store.Open(a.file); err != nil {
 		t.Fatal(err)
 	}
 	key, err := seal.LoadOrCreate(filepath.Join(dir, "totpd.key"), true)
@@ -277,6 +278,8 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbPolicy, control.PolicyRequest{User: "nobody"}, 0, ""},
 		{control.VerbPolicy, control.PolicyRequest{User: "no such user"}, 0, control.ErrUnknownUser},
 		{control.VerbPolicy, control.PolicyRequest{From: "10.0.0.0/8"}, stranger, control.ErrBadRequest},
+		{control.VerbHealth, control.Nothing{}, stranger, control.ErrNotAllowed},
+		{control.VerbHealth, control.Nothing{}, 0, ""},
 		{control.VerbImport, control.ImportRequest{Users: []control.ImportUser{{User: "nobody"}}}, stranger, control.ErrNotAllowed},
 		{control.VerbImport, control.ImportRequest{}, 0, control.ErrBadRequest},
 		{control.VerbImport, control.ImportRequest{Users: []control.ImportUser{{User: "nobody"}}}, 0, ""}, // an outcome of its own

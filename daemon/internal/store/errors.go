@@ -8,6 +8,15 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
+// ErrReplaced says that the store's file isn't the one that was opened.
+var ErrReplaced = errors.New("the database file was removed or replaced while totpd runs: restart totpd")
+
+// Locked tells whether an error is because another program holds the database's lock.
+func Locked(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
+}
+
 // explain says in the administrator's words what SQLite's error means, and what to do.
 func explain(err error) error {
 	var e sqlite3.Error

@@ -155,7 +155,7 @@ func (s *Store) commit(w *writer, batch []*update, notes []audit.Event) *writer 
 func (s *Store) ready(w *writer) (*writer, error) {
 	now, err := os.Stat(s.path)
 	if err != nil || !os.SameFile(s.opened, now) {
-		return w, errors.New("the database file was removed or replaced while totpd runs: restart totpd (systemctl restart totpd)")
+		return w, ErrReplaced
 	}
 	if w != nil {
 		return w, nil
