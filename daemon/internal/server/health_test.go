@@ -3,6 +3,7 @@ package server
 import (
 	"database/sql"
 	"os"
+	"os/user"
 	"strings"
 	"testing"
 	"time"
@@ -50,9 +51,10 @@ func TestHealth(t *testing.T) {
 		{name: "the name service hangs", names: control.FaultOther, says: "name service doesn't answer", plant: func(t *testing.T, _ string, n *Names) {
 			over := make(chan struct{})
 			t.Cleanup(func() { close(over) })
-			n.groupsOf, n.Patience = nil, 100*time.Millisecond
-			for range cap(n.slots) {
-				n.slots <- struct{}{} // as many lookups hang
+			n.Patience = 100 * time.Millisecond
+			n.byName = func(string) (*user.User, error) {
+				<-over
+				return nil, user.UnknownUserError("x")
 			}
 		}},
 	} {
