@@ -54,6 +54,9 @@ func (s *setup) tryAll(ctx context.Context, p *plan.Plan) []trial.Check {
 	for _, checks := range results {
 		all = append(all, checks...)
 	}
+	for _, name := range p.LeftOut {
+		all = append(all, t.Without(ctx, name)...)
+	}
 	if p.SSH != nil { // the plan would have been refused otherwise
 		all = append(all, trial.Check{Service: "sshd", What: "it takes its settings, and they come to what is meant", OK: true})
 	}

@@ -44,12 +44,14 @@ func Make(ctx context.Context, h *Host, want Want) *Plan {
 			withKey = p.SSH != nil && p.SSH.withKey()
 		}
 		for _, member := range family(h.Tree, name) {
+			if all && (hasOnePrompt(member) || h.faults(member) != nil) {
+				continue // reach gives it lines of its own
+			}
 			p.addService(h, member, way{withKey: withKey && member == name, onePrompt: want.OnePrompt})
 		}
 	}
-	if all {
-		p.listCommon(h)
-	} else if !slices.Contains(names, "sshd") {
+	p.reach(h, all)
+	if !all && !slices.Contains(names, "sshd") {
 		p.note("ssh is left as it is: --service sshd turns the code on there")
 	}
 	p.noteSudo(h)
@@ -70,7 +72,7 @@ func (p *Plan) noteOnePrompt() {
 }
 
 // once are the names without those that are there already, or go with another one that is named: su-l takes
-// in what becomes of su, and comes after it.
+// in what becomes of su, and comes after it. So does every service that includes another.
 func once(t *stack.Tree, names []string) []string {
 	seen := map[string]bool{}
 	for _, name := range names {
@@ -85,7 +87,18 @@ func once(t *stack.Tree, names []string) []string {
 		}
 		seen[name] = true
 	}
+	slices.SortStableFunc(all, func(a, b string) int { return depth(t, a) - depth(t, b) })
 	return all
+}
+
+// depth is through how many files a service's auth lines come. A service that includes another one is deeper.
+func depth(t *stack.Tree, name string) int {
+	most := 0
+	entries, _ := t.Stack(name, stack.Auth) // what is wrong is said when its turn comes
+	for _, e := range entries {
+		most = max(most, len(e.Via))
+	}
+	return most
 }
 
 // ownLined are the services that --service all has to look at by themselves: sshd, and those with a line of

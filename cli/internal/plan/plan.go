@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/program"
 	"github.com/totpd/totpd/cli/internal/sshd"
 	"github.com/totpd/totpd/cli/internal/stack"
 )
@@ -28,6 +29,16 @@ type Host struct {
 	Journal Journal
 	SSHD    *sshd.Server // nil: there is none
 	Scratch string       // a private directory, for copies
+
+	speaks func(user, service string) bool // not as root, for others
+}
+
+// faults are the reasons why the program behind a service can't ask for a code.
+func (h *Host) faults(service string) []program.Fault {
+	if h.speaks == nil {
+		h.speaks = program.Speakers(h.Root)
+	}
+	return program.Look(h.Root, service).Faults(h.speaks)
 }
 
 // Journal knows which lines are ours from an earlier time.
@@ -55,6 +66,7 @@ type Plan struct {
 	Tools    []string // what programs of the host's are to do
 	Reload   bool     // sshd has to read its settings again
 	SSH      *SSH     // nil: sshd isn't concerned
+	LeftOut  []string // services that a change would have reached, and that ask for no code
 	// LockedOut are people who could log in by ssh until now and have not what it will ask for.
 	LockedOut []string
 }
@@ -71,12 +83,16 @@ func (p *Plan) Tree(h *Host) *stack.Tree {
 
 // files are all texts of the plan, by path.
 func (p *Plan) files() map[string][]byte {
+	return p.texts(func(f change.File) []byte { return f.After })
+}
+
+func (p *Plan) texts(of func(change.File) []byte) map[string][]byte {
 	all := map[string][]byte{}
 	for _, f := range slices.Concat(p.Files, p.Shared) {
-		all[f.Path] = f.After
+		all[f.Path] = of(f)
 		// A link in /etc/pam.d leads to what authselect makes.
 		if name, made := strings.CutPrefix(f.Path, authselectDir+"/"); made {
-			all[pamDir+"/"+name] = f.After
+			all[pamDir+"/"+name] = of(f)
 		}
 	}
 	return all
@@ -115,7 +131,7 @@ type Service struct {
 	OnePrompt bool
 }
 
-// Usual are the services that let people in and can show a second prompt, with those that go with them.
+// Usual are the services that let people in, with those that go with them.
 var usual = []struct {
 	name string
 	with []string
@@ -130,7 +146,7 @@ func Offered(h *Host) []string {
 	var names []string
 	for _, u := range usual {
 		entries, err := h.Tree.Stack(u.name, stack.Auth)
-		if err == nil && len(entries) > 0 && entries[0].Service != stack.Other && asksPassword(entries) {
+		if err == nil && len(entries) > 0 && entries[0].Service != stack.Other && asksPassword(entries) && h.faults(u.name) == nil {
 			names = append(names, u.name)
 		}
 	}

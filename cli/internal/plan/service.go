@@ -51,6 +51,16 @@ func (p *Plan) addService(h *Host, name string, how way) {
 		p.refuse(&Refusal{name, "it is no service of PAM", "--service names files of " + pamDir})
 		return
 	}
+	if faults := h.faults(name); faults != nil {
+		for _, f := range faults {
+			p.refuse(&Refusal{name, f.Why, f.Hint})
+		}
+		return
+	}
+	if hasOnePrompt(name) && !how.onePrompt {
+		p.same(name, onePromptNote)
+		how.onePrompt = true
+	}
 	s := &serviceEdit{host: h, plan: p, name: name, way: how}
 	if r := s.work(); r != nil {
 		p.refuse(r)
@@ -70,6 +80,9 @@ type serviceEdit struct {
 	tree *stack.Tree
 	// with is what the tree has besides the service's own file.
 	with map[string][]byte
+	// instead takes lines out that bring a code in from elsewhere: see separate.
+	instead []change.Edit
+	leftOut bool // the service is to ask for no code
 }
 
 func (s *serviceEdit) work() *Refusal {
@@ -91,6 +104,12 @@ func (s *serviceEdit) work() *Refusal {
 	}
 	hasCode := slices.ContainsFunc(entries, stack.Entry.AsksCode)
 	hasKey := slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Role() == stack.WithKey })
+	if hasCode && s.includesOther(entries) {
+		if r := s.separate(); r != nil {
+			return r
+		}
+		return s.place(entries, false)
+	}
 	if hasCode && (hasKey || !s.withKey) {
 		return s.already(entries)
 	}
@@ -214,7 +233,7 @@ func (s *serviceEdit) place(entries []stack.Entry, hasCode bool) *Refusal {
 			firstBad = cmp.Or(firstBad, r)
 		}
 	}
-	if first == last && lines[last].line.Includes() {
+	if first == last && lines[last].line.Includes() && s.instead == nil {
 		if r := s.placeDerived(lines[last].line, entries, key); r == nil {
 			return nil
 		}
@@ -278,6 +297,7 @@ func (s *serviceEdit) placeDerived(l stack.Line, entries []stack.Entry, key []ch
 
 // keep makes the edits part of the plan.
 func (s *serviceEdit) keep(base []byte, edits []change.Edit) *Refusal {
+	edits = merged(edits, s.instead)
 	after, err := change.Apply(base, edits)
 	if err != nil {
 		return &Refusal{s.path, err.Error(), "nothing was changed"}
@@ -292,7 +312,7 @@ func (s *serviceEdit) keep(base []byte, edits []change.Edit) *Refusal {
 			f.After = nil
 		}
 	}
-	if len(edits) > 0 {
+	if len(edits) > 0 && !s.leftOut {
 		s.plan.Services = append(s.plan.Services, Service{Name: s.name, Already: !f.Changes(), Key: s.withKey, OnePrompt: s.onePrompt})
 	}
 	s.plan.addFile(f)
@@ -313,7 +333,7 @@ func whole(text []byte) []change.Edit {
 
 // sound refuses what the stack would be with these edits, unless it holds on every way.
 func (s *serviceEdit) sound(base []byte, edits []change.Edit) *Refusal {
-	after, err := change.Apply(base, edits)
+	after, err := change.Apply(base, merged(edits, s.instead))
 	if err != nil {
 		return &Refusal{s.path, err.Error(), "nothing was changed"}
 	}

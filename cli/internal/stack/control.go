@@ -88,6 +88,15 @@ func (c Control) Action(value string) Action {
 	return Bad
 }
 
+// Jump is over how many lines an answer may jump at the most.
+func (c Control) Jump() int {
+	most := 0
+	for _, a := range c.actions {
+		most = max(most, int(a))
+	}
+	return most
+}
+
 // Names tells whether the control, or the keyword's equivalent, has an action for this very answer.
 func (c Control) Names(value string) bool {
 	if c.Kind != Bracketed {
