@@ -47,7 +47,9 @@ enrolled is let in as before, unless a [[rule]] of totpd.toml says otherwise.
 
 Services are ssh (sshd), the console (login), su, sudo and others below
 /etc/pam.d; "all" is every service that shares the common stack, by
-pam-auth-update or authselect. What ssh asks for:
+pam-auth-update or authselect. What includes a changed file is named and tried;
+programs that can't ask for a code are left out, with the reason. What ssh
+asks for:
 
   any+code              a key or the password, and then a code
   password+code         the password and a code; no longer a key alone

@@ -32,6 +32,7 @@ func (p *Plan) reach(h *Host, all bool) {
 			p.refuse(&Refusal{pamDir + "/totpd", "it includes the common stack: " + never["totpd"], "give it lines of its own, as the package has them"})
 			continue
 		}
+		_, edited := ownBase(h, name)
 		switch faults := h.faults(name); {
 		case faults != nil:
 			s := &serviceEdit{host: h, plan: p, name: name, leftOut: true}
@@ -41,11 +42,11 @@ func (p *Plan) reach(h *Host, all bool) {
 			}
 			p.LeftOut = append(p.LeftOut, name)
 			p.note("%s is left out, and asks for no code: %s; %s", name, faults[0].Why, faults[0].Hint)
-		case hasOnePrompt(name), p.ownLines(h, name):
+		case hasOnePrompt(name), edited:
 			if hasOnePrompt(name) {
 				p.same(name, onePromptNote)
 			}
-			p.addService(h, name, way{onePrompt: hasOnePrompt(name) || p.ownsCombined(h, name)})
+			p.addService(h, name, way{onePrompt: hasOnePrompt(name) || ownsCombined(h, name)})
 		}
 	}
 	p.listReached(h, all)
@@ -92,8 +93,13 @@ func (p *Plan) reached(h *Host, all bool) []string {
 	}
 	return slices.DeleteFunc(names, func(name string) bool {
 		if never[name] != "" && name != "totpd" || strings.HasPrefix(name, "common-") || strings.HasPrefix(name, "totpd-") ||
-			slices.ContainsFunc(p.Services, func(s Service) bool { return s.Name == name }) {
+			slices.ContainsFunc(p.Services, func(s Service) bool { return s.Name == name }) || slices.Contains(p.LeftOut, name) {
 			return true
+		}
+		before, after := before, after
+		if base, edited := ownBase(h, name); edited { // lines of its own from an earlier time are made anew
+			file := map[string][]byte{pamDir + "/" + name: base}
+			before, after = before.With(file), after.With(file)
 		}
 		entries, err := after.Stack(name, stack.Auth)
 		if err != nil || len(entries) == 0 || entries[0].Service == stack.Other || !slices.ContainsFunc(entries, stack.Entry.AsksCode) {
@@ -104,14 +110,14 @@ func (p *Plan) reached(h *Host, all bool) []string {
 	})
 }
 
-// ownLines tells whether setup has put lines of ours into the service's own file, earlier.
-func (p *Plan) ownLines(h *Host, name string) bool {
+// ownBase is the text of the service's own file without the lines that setup put there earlier, if it did.
+func ownBase(h *Host, name string) (base []byte, edited bool) {
 	base, now, r := h.base(pamDir + "/" + name)
-	return r == nil && string(base) != string(now)
+	return base, r == nil && string(base) != string(now)
 }
 
 // ownsCombined tells whether the service's own file asks for password and code together.
-func (p *Plan) ownsCombined(h *Host, name string) bool {
+func ownsCombined(h *Host, name string) bool {
 	f, err := h.Tree.Read(name)
 	return err == nil && slices.ContainsFunc(f.Lines, func(l stack.Line) bool { return l.Type == stack.Auth && l.Role() == stack.Combined })
 }

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -189,5 +191,39 @@ func TestWhatCantAsk(t *testing.T) {
 	p := Make(context.Background(), h, Want{Services: []string{"radiusd"}})
 	if len(p.Refusals) > 0 || asks(t, p.Tree(h), "radiusd") != "together" {
 		t.Errorf("a speaker: %+v", p.Refusals)
+	}
+}
+
+// TestCopiesAreMadeAnew: when a file changes that was copied, the next setup of what is copied changes the copy, also
+// for a service that is left out.
+func TestCopiesAreMadeAnew(t *testing.T) {
+	h := hostOf(t, "debian", map[string]string{
+		"etc/pam.d/i3lock": locker, "usr/sbin/vsftpd": "", "etc/pam.d/vsftpd": "auth required pam_shells.so\n@include login\n",
+	})
+	j := h.Journal.(*change.Journal)
+	login := func() *Plan {
+		p := Make(context.Background(), h, Want{Services: []string{"login"}})
+		if len(p.Refusals) > 0 {
+			t.Fatalf("%+v", p.Refusals)
+		}
+		if err := j.Apply(change.Change{Files: p.Files, Why: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	login()
+	const file = "/etc/pam.d/login"
+	text, _ := j.Read(file)
+	if err := os.WriteFile(filepath.Join(h.Root, file), append([]byte("auth required pam_tally2.so\n"), text...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if p := login(); !slices.Equal(p.LeftOut, []string{"vsftpd"}) || !strings.Contains(after(t, p, "/etc/pam.d/totpd-plain-login"), "\nauth required pam_tally2.so\n") {
+		t.Errorf("left out %v, copy %q", p.LeftOut, after(t, p, "/etc/pam.d/totpd-plain-login"))
+	}
+	if now, err := Plain(h.Tree, "login"); err != nil || !strings.Contains(string(now), "pam_tally2") || strings.Contains(string(now), "pam_totpd") {
+		t.Errorf("a copy would be %q, %v", now, err)
+	}
+	if got := asks(t, h.Tree, "i3lock"); got != "together" {
+		t.Errorf("i3lock asks %q", got)
 	}
 }
