@@ -153,22 +153,12 @@ func (s *setup) refused(r *report) error {
 // showChecks shows what was tried, what went well in a line for all services, and returns an error where
 // something failed.
 func (s *setup) showChecks(checks []trial.Check) error {
-	failed := s.showTried(checks)
-	if failed > 0 {
-		return s.fail(fmt.Errorf("%d of %d checks failed: nothing was changed", failed, len(checks)), "")
-	}
-	return nil
-}
-
-// showTried shows what was tried, and returns how much failed that was no warning.
-func (s *setup) showTried(checks []trial.Check) (failed int) {
+	failed := 0
 	var order []string
 	services := map[string][]string{}
 	for _, c := range checks {
 		if !c.OK {
-			if !c.Warning {
-				failed++
-			}
+			failed++
 			continue
 		}
 		if services[c.What] == nil {
@@ -183,17 +173,10 @@ func (s *setup) showTried(checks []trial.Check) (failed int) {
 		}
 		s.showFailed(checks)
 	}
-	return failed
-}
-
-// showLeft names what isn't taken back, and what a person can do about it.
-func (s *setup) showLeft(p *plan.Plan) {
-	if len(p.Refusals) > 0 {
-		s.say("\nNot taken back:")
+	if failed > 0 {
+		return s.fail(fmt.Errorf("%d of %d checks failed: nothing was changed", failed, len(checks)), "")
 	}
-	for _, r := range p.Refusals {
-		s.say("  %s: %s\n    hint: %s", printable(r.Where), printable(r.Why), printable(r.Hint))
-	}
+	return nil
 }
 
 func (s *setup) showFailed(checks []trial.Check) {
@@ -201,11 +184,7 @@ func (s *setup) showFailed(checks []trial.Check) {
 		if check.OK {
 			continue
 		}
-		verdict := "FAILED "
-		if check.Warning {
-			verdict = "warning"
-		}
-		s.say("  "+verdict+" %s (%s)\n          %s", check.What, check.Service, printable(check.Cause))
+		s.say("  FAILED  %s (%s)\n          %s", check.What, check.Service, printable(check.Cause))
 		if check.Hint != "" {
 			s.say("          hint: %s", printable(check.Hint))
 		}

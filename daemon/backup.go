@@ -146,6 +146,7 @@ func record(caller uint32, what, path string, err error) {
 		e.Result, e.Detail = audit.Unavailable, err.Error()
 	}
 	events := audit.ToJournal()
+	defer events.Flush()
 	if st, err := store.OpenBeside(path); err == nil {
 		defer st.Close()
 		events.Tell(st.Record)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -48,10 +47,10 @@ func (d *daemon) turnAway(cause error) error {
 
 // turnAwayAnyway does so where the settings are broken, or don't agree with the sockets that systemd
 // holds: these are looked for where what is left of the settings has them, or else the default ones.
-func turnAwayAnyway(file string, cause error, l *log.Logger) error {
+func turnAwayAnyway(file string, cause error, lines *audit.Queue) error {
 	left, _ := config.Salvage(file)
 	for _, cfg := range []config.Config{left, config.Default()} {
-		d := newDaemon(file, cfg, l)
+		d := newDaemon(file, cfg, lines)
 		var err error
 		d.sockets, err = take(inherited(), cfg.Listen)
 		defer d.close()

@@ -70,19 +70,19 @@ type parts struct {
 	history config.Log
 }
 
-func newDaemon(file string, cfg config.Config, l *log.Logger) *daemon {
-	return &daemon{log: l, file: file, cfg: cfg, begun: time.Now(), audit: audit.New(os.Stderr), names: server.NewNames()}
+func newDaemon(file string, cfg config.Config, lines *audit.Queue) *daemon {
+	return &daemon{log: logTo(lines), file: file, cfg: cfg, begun: time.Now(), audit: audit.Queued(lines), names: server.NewNames()}
 }
 
 // start opens everything, in an order in which a second daemon fails before it touches anything.
-func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (*daemon, error) {
-	d := newDaemon(file, cfg, l)
+func start(ctx context.Context, file string, cfg config.Config, lines *audit.Queue) (*daemon, error) {
+	d := newDaemon(file, cfg, lines)
 	var err error
 	if d.host, err = os.Hostname(); err != nil {
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
 	if d.sockets, err = openSockets(cfg.Listen); err != nil {
-		return nil, turnAwayAnyway(file, err, l)
+		return nil, turnAwayAnyway(file, err, lines)
 	}
 	var k *seal.Key
 	if d.store, err = store.Open(cfg.Store.Path); err == nil {
@@ -92,10 +92,10 @@ func start(ctx context.Context, file string, cfg config.Config, l *log.Logger) (
 		defer d.close()
 		return nil, d.turnAway(err)
 	}
-	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, l)
+	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, d.log)
 	d.audit.Tell(d.bus.Record)
-	keepHistory(d.audit, d.store, l)
-	d.clock = clock.Watch(d.bus.Property, l)
+	keepHistory(d.audit, d.store, d.log)
+	d.clock = clock.Watch(d.bus.Property, d.log)
 	d.build(d.store, k)
 	var beside context.Context
 	beside, d.end = context.WithCancel(ctx)

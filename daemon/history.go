@@ -17,7 +17,7 @@ const (
 
 // keepHistory has the store keep what is recorded, and says what isn't kept.
 func keepHistory(a *audit.Log, s *store.Store, l *log.Logger) {
-	var fair audit.Fair
+	fair := audit.NewFair()
 	missing := missing{log: l, now: time.Now}
 	s.OnLost(missing.lost)
 	a.Tell(func(e audit.Event) {

@@ -15,14 +15,19 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 
+	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/config"
 )
 
 // version is set by the linker.
 var version = ""
+
+// flushTime is how long the end of the daemon waits for a log that nobody reads.
+const flushTime = time.Second
 
 // options are the command line.
 type options struct {
@@ -66,11 +71,23 @@ func run(o options) error {
 	case err == nil && o.check:
 		return check(cfg, o.expect, os.Stdout, newLog())
 	case err == nil:
-		return serve(o, cfg)
+		return serving(func(lines *audit.Queue) error { return serve(o, cfg, lines) })
 	case o.check:
 		return err
 	}
-	return turnAwayAnyway(o.config, err, newLog())
+	return serving(func(lines *audit.Queue) error { return turnAwayAnyway(o.config, err, lines) })
+}
+
+// serving runs a daemon whose log keeps nothing waiting. The error is in the log once it returns.
+func serving(run func(lines *audit.Queue) error) error {
+	lines := audit.NewQueue(os.Stderr)
+	defer lines.Flush(flushTime)
+	err := run(lines)
+	if err != nil && !errors.Is(err, errSaid) {
+		logTo(lines).Print(err)
+		return errors.Join(errSaid, err)
+	}
+	return err
 }
 
 func parse(args []string, errout io.Writer) (options, error) {
@@ -122,7 +139,7 @@ func (o options) alone() int {
 }
 
 // serve runs the daemon until a signal ends it.
-func serve(o options, cfg config.Config) error {
+func serve(o options, cfg config.Config, lines *audit.Queue) error {
 	syscall.Umask(0o077)
 	// A login is a chain of short steps with one wait for the disk in it. On one processor it stays on one
 	// thread; on several, each step wakes another one, and takes longer for it. Waits for the disk and the
@@ -137,7 +154,7 @@ func serve(o options, cfg config.Config) error {
 	signal.Notify(hangUp, syscall.SIGHUP)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
 
-	d, err := start(context.Background(), o.config, cfg, newLog())
+	d, err := start(context.Background(), o.config, cfg, lines)
 	if err != nil {
 		return err
 	}
@@ -159,11 +176,14 @@ func serve(o options, cfg config.Config) error {
 
 // newLog writes what the daemon has to say of itself; decisions are audit's. The journal names the
 // program itself.
-func newLog() *log.Logger {
+func newLog() *log.Logger { return logTo(os.Stderr) }
+
+// logTo is newLog to what ends at standard error.
+func logTo(w io.Writer) *log.Logger {
 	if isJournal, _ := journal.StderrIsJournalStream(); isJournal {
-		return log.New(os.Stderr, "", 0)
+		return log.New(w, "", 0)
 	}
-	return log.New(os.Stderr, "totpd: ", 0)
+	return log.New(w, "totpd: ", 0)
 }
 
 func versionText() string {

@@ -12,10 +12,21 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 )
 
+// notifyTime is how long a systemd that doesn't read is waited for.
+const notifyTime = time.Second
+
 // notify tells systemd, if it wants to know.
 func (d *daemon) notify(state string) {
-	if _, err := systemd.SdNotify(false, state); err != nil {
-		d.log.Printf("tell systemd %q: %v", state, err)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		if _, err := systemd.SdNotify(false, state); err != nil {
+			d.log.Printf("tell systemd %q: %v", state, err)
+		}
+	}()
+	select {
+	case <-told:
+	case <-time.After(notifyTime):
 	}
 }
 

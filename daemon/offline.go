@@ -38,7 +38,9 @@ func offline(file string, l *log.Logger) error {
 	if err != nil {
 		return err
 	}
-	err = offlineControl(st, cfg, l).ServeOffline(conn)
+	journal := audit.ToJournal()
+	defer journal.Flush()
+	err = offlineControl(st, cfg, journal, l).ServeOffline(conn)
 	return errors.Join(err, st.Close())
 }
 
@@ -85,9 +87,9 @@ func becomeOwner(dir string) error {
 	return nil
 }
 
-func offlineControl(st *store.Store, cfg config.Config, l *log.Logger) *server.Control {
+func offlineControl(st *store.Store, cfg config.Config, journal *audit.Log, l *log.Logger) *server.Control {
 	limits := limitsOf(cfg)
-	events := offlineEvents{audit.ToJournal(), l}
+	events := offlineEvents{journal, l}
 	events.journal.Tell(st.Record)
 	// No key: no verb that is served offline opens or seals a secret.
 	enrolment := enrol.New(st, nil, enrol.Config{Limits: limits}, time.Now, events)

@@ -89,6 +89,14 @@ func TestUnits(t *testing.T) {
 	}
 }
 
+// journald drops none of the daemon's lines.
+func TestJournalIsNotLimited(t *testing.T) {
+	text, err := os.ReadFile("totpd.service")
+	if err != nil || !strings.Contains(string(text), "\nLogRateLimitIntervalSec=0\n") {
+		t.Errorf("journald may drop lines of the daemon: %v", err)
+	}
+}
+
 // Of what can set a clock, the daemon may call nothing; asking is adjtimex without CAP_SYS_TIME.
 func TestClockIsReadOnly(t *testing.T) {
 	text, err := os.ReadFile("totpd.service")

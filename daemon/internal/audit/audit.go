@@ -2,7 +2,8 @@
 // daemon's standard error is the journal's, else as key=value to the writer it was given. It tells
 // listeners of each decision too. It decides nothing; the history that it describes is the store's to keep.
 //
-// Always true: an event has no field for a code, a secret or a password; a name chosen by a stranger
+// Always true: nothing waits for a line to be written; a decision about a real answer has its line, whatever others
+// cause; an event has no field for a code, a secret or a password; a name chosen by a stranger
 // can neither begin a second line nor look like another key; it is cut when it is long.
 package audit
 
@@ -10,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -69,59 +69,67 @@ type Event struct {
 	Device    string // name of the device whose code it was
 	Reference string // also shown to the person
 
+	Nameless bool   // the caller's uid has no name on this host
+	Asker    string // PAM_RUSER where root's program asks for somebody on this host, for shares alone
+
 	At   time.Time // when; zero: when it is recorded
 	Kept bool      // the history has it: see Keep
 }
 
 // Log records events. It may be used by several goroutines at once.
 type Log struct {
-	mu   sync.Mutex
-	w    io.Writer
-	send func(string, journal.Priority, map[string]string) error // to the journal; nil: there is none
-	slow chan struct{}                                           // holds one for each line that journald has not taken yet
-	tell []func(Event)
+	mu    sync.Mutex
+	w     io.Writer // where there is no queue
+	queue *Queue
+	tell  []func(Event)
+	limit *Limit // nil: every event has a line
 }
 
-// A journald that hangs must not hang logins: a line is waited for so long, and at most so many lines
-// wait to be taken. Further ones are lost.
-const (
-	patience = 500 * time.Millisecond
-	slowMax  = 256
-)
+// New returns a log to w, which has each line at once.
+func New(w io.Writer) *Log { return &Log{w: w} }
 
-// New returns a log to the journal, when w is this process's standard error and the journal reads
-// that, or else to w.
-func New(w io.Writer) *Log {
-	l := &Log{w: w, slow: make(chan struct{}, slowMax)}
-	if w == io.Writer(os.Stderr) {
-		if is, _ := journal.StderrIsJournalStream(); is {
-			l.send = journal.Send
-		}
-	}
-	return l
+// linesAtOnce is how many refusals that cost nothing have a line each, of one author.
+const linesAtOnce = 1000
+
+// Queued returns a log to q, which nothing waits for. Lines of refusals that cost nothing are limited for each
+// author.
+func Queued(q *Queue) *Log {
+	return &Log{queue: q, limit: NewLimit(linesAtOnce, func(text string) { _, _ = q.Write([]byte(text + "\n")) })}
 }
 
 // ToJournal returns a log to the journal alone, for a program whose standard error a person reads. Where
-// there is no journal, as in some rescue shells, events are lost.
+// there is no journal, as in some rescue shells, events are lost. The program calls Flush before it ends.
 func ToJournal() *Log {
-	l := &Log{w: io.Discard, slow: make(chan struct{}, slowMax)}
+	var send func(string, journal.Priority, map[string]string) error
 	if journal.Enabled() {
-		l.send = journal.Send
+		send = journal.Send
 	}
-	return l
+	return &Log{queue: newQueue(io.Discard, send)}
+}
+
+// flushTime is how long a program that ends waits for the reader of its log.
+const flushTime = time.Second
+
+// Flush waits a moment for lines that are not written yet.
+func (l *Log) Flush() {
+	if l.queue != nil {
+		l.queue.Flush(flushTime)
+	}
 }
 
 // Tell has each event told to listener too, which is called by many goroutines and must not wait for
 // anything: a login does. It is added before the first event.
 func (l *Log) Tell(listener func(Event)) { l.tell = append(l.tell, listener) }
 
-// Record writes the event. What the journal doesn't take goes to the writer.
+// Record writes the event.
 func (l *Log) Record(e Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
 	e = e.Cut()
-	l.write(e)
+	if l.limit == nil || l.limit.allowsEvent(&e) {
+		l.write(e)
+	}
 	if e.Kind == Trial {
 		return
 	}
@@ -131,37 +139,14 @@ func (l *Log) Record(e Event) {
 }
 
 func (l *Log) write(e Event) {
-	line := e.line()
-	if l.send != nil && l.toJournal(line, e) {
+	if l.queue != nil {
+		l.queue.Event(e)
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Standard error is the last resort: there is nobody left to tell that it failed.
-	_, _ = io.WriteString(l.w, line+"\n")
-}
-
-// toJournal says whether nothing more is to be done for the line: journald has it, or hangs, and would
-// hang standard error too, which it reads.
-func (l *Log) toJournal(line string, e Event) bool {
-	select {
-	case l.slow <- struct{}{}:
-	default:
-		return true
-	}
-	sent := make(chan error, 1)
-	go func() {
-		sent <- l.send(line, e.priority(), e.fields())
-		<-l.slow
-	}()
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	select {
-	case err := <-sent:
-		return err == nil
-	case <-late.C:
-		return true
-	}
+	// Nobody is left to tell that it failed.
+	_, _ = io.WriteString(l.w, e.line()+"\n")
 }
 
 // letters of a reference: none looks like another when it is read aloud or copied by hand.

@@ -55,7 +55,7 @@ func (e *Event) all() []field {
 
 // Cut returns the event with long fields shortened. Cut again it stays the same.
 func (e Event) Cut() Event {
-	for _, s := range []*string{&e.User, &e.Service, &e.Source, &e.TTY, &e.Caller, &e.Reason, &e.Action, &e.Device, &e.Reference} {
+	for _, s := range []*string{&e.User, &e.Service, &e.Source, &e.TTY, &e.Caller, &e.Reason, &e.Action, &e.Device, &e.Reference, &e.Asker} {
 		*s = cut(*s, longest)
 	}
 	e.Detail = cut(e.Detail, long)

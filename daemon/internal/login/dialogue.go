@@ -294,7 +294,16 @@ func (d *Dialogue) origin() audit.Event {
 	return audit.Event{
 		User: user, Service: d.open.Service, Source: from, TTY: d.open.TTY,
 		Caller: audit.UID(d.caller.UID), Reference: d.reference,
+		Nameless: !d.caller.Root && d.caller.User == "", Asker: d.asker(),
 	}
+}
+
+// asker is who asks on this host, by root's word. Of those on other hosts, the user is all that is told apart.
+func (d *Dialogue) asker() string {
+	if !d.caller.Root || d.open.RHost != "" {
+		return ""
+	}
+	return d.open.RUser
 }
 
 func (d *Dialogue) refused(reason string) decision {

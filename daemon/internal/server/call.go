@@ -85,7 +85,7 @@ func (c *call) record(result audit.Result, reason, detail string, e *control.Err
 
 // malformed refuses a request that no client of ours sends. Anybody could fill the journal with them.
 func (c *call) malformed(message string) error {
-	c.control.log.Printf("control: malformed request of uid %d: %s: %s", c.peer.UID, c.verb, message)
+	c.control.log.Printf(userOf(c.peer).person, "control: malformed request of uid %d: %s: %s", c.peer.UID, c.verb, message)
 	return &control.Error{Code: control.ErrBadRequest, Message: strings.TrimPrefix(fmt.Sprintf("%s: %s", c.verb, message), ": ")}
 }
 

@@ -398,14 +398,15 @@ func TestLimitedLog(t *testing.T) {
 	now := time.Now()
 	l.now = func() time.Time { return now }
 	for range 1000 {
-		l.Printf("line")
+		l.Printf("mallory", "line")
 	}
 	if n := strings.Count(out.String(), "\n"); n != burst {
 		t.Errorf("%d lines", n)
 	}
+	l.Printf("alice", "of alice")
 	now = now.Add(2 * time.Second)
-	l.Printf("later")
-	if !strings.HasSuffix(out.String(), "980 lines like the following were left out\nlater\n") {
+	l.Printf("mallory", "later")
+	if !strings.HasSuffix(out.String(), "line\nof alice\nlater\n") {
 		t.Errorf("%q", out)
 	}
 }

@@ -80,7 +80,7 @@ func (s *Logins) Serve(plain net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default: // out of files or memory: the connections that end give some back
-			s.log.Printf("accept a login: %v", err)
+			s.log.Printf("the system", "accept a login: %v", err)
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
@@ -167,7 +167,7 @@ func (s *session) run() {
 	lost := err != nil && s.conn.place.taken()
 	over = err == nil || stopped || lost // where it was stopped or lost, it isn't abandoned: it goes on elsewhere
 	if !over && !errors.Is(err, io.EOF) && !errors.Is(err, errTurnedAway) {
-		s.logins.log.Printf("login dialogue of uid %d, pid %d: %v", s.conn.peer.UID, s.conn.peer.PID, err)
+		s.logins.log.Printf(s.conn.counted(), "login dialogue of uid %d, pid %d: %v", s.conn.peer.UID, s.conn.peer.PID, err)
 	}
 }
 

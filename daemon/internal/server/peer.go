@@ -7,12 +7,9 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"sync"
 	"time"
@@ -139,10 +136,18 @@ func (c *conn) turnAway(cause error) error {
 		return net.ErrClosed
 	}
 	reference := audit.NewReference()
-	c.listener.log.Printf("%s: uid %d is turned away: %v (reference %s)", c.listener.Addr(), c.peer.UID, cause, reference)
+	c.listener.log.Printf(c.counted(), "%s: uid %d is turned away: %v (reference %s)", c.listener.Addr(), c.peer.UID, cause, reference)
 	c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	c.Write(c.listener.lastWords(cause, reference))
 	return errTurnedAway
+}
+
+// counted is who a line about the connection counts for.
+func (c *conn) counted() string {
+	if c.place == nil {
+		return arrival(c.peer).person
+	}
+	return c.place.who.person
 }
 
 // Close implements net.Conn.
@@ -169,52 +174,6 @@ func (l *crowdLog) lost(who holder) {
 	if now.Sub(l.since) < time.Minute {
 		return
 	}
-	l.log.Printf("too many at once: %d %s hung up on, the last of %q, to make room for others", l.n, l.what, who.person)
+	l.log.Printf(who.person, "too many at once: %d %s hung up on, the last of %q, to make room for others", l.n, l.what, who.person)
 	l.n, l.since = 0, now
-}
-
-// limitedLog writes what any local user can provoke: 20 lines at once and one a second on average, so
-// that nobody can crowd the journal. It says how many it left out.
-type limitedLog struct {
-	*log.Logger
-	now     func() time.Time
-	mu      sync.Mutex
-	spent   int // lines of the allowance
-	since   time.Time
-	skipped int
-}
-
-const burst = 20
-
-func newLimitedLog(l *log.Logger) *limitedLog {
-	if l == nil {
-		l = log.New(io.Discard, "", 0)
-	}
-	return &limitedLog{Logger: l, now: time.Now}
-}
-
-// Printf writes a line, or counts it as left out.
-func (l *limitedLog) Printf(format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	if earned := int(now.Sub(l.since) / time.Second); earned > 0 {
-		l.spent, l.since = max(0, l.spent-earned), now
-	}
-	if l.spent >= burst {
-		l.skipped++
-		return
-	}
-	if l.skipped > 0 {
-		l.Logger.Printf("%d lines like the following were left out", l.skipped)
-		l.skipped = 0
-	}
-	l.spent++
-	l.Logger.Printf(format, args...)
-}
-
-// Write writes what net/http has to say.
-func (l *limitedLog) Write(line []byte) (int, error) {
-	l.Printf("%s", bytes.TrimSpace(line))
-	return len(line), nil
 }
