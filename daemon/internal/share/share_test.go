@@ -106,6 +106,8 @@ func TestWhoHoldsFewestComesFirst(t *testing.T) {
 		time.Sleep(time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if len(order) != 4 || len(s.held) != 0 || s.free != 4 {
 			t.Errorf("%v, %v held, %d free", order, s.held, s.free)
 		}
