@@ -174,7 +174,7 @@ func (d *daemon) serve() <-chan error {
 		d.log.Printf("no passwords are checked for login programs here: %v", err)
 	}
 	if l, ok := d.sockets.password.(*net.UnixListener); ok {
-		go password.Serve(l, d.log)
+		go (&password.Door{Complaints: d.log, RootOnly: true}).Serve(l)
 	}
 	return failed
 }

@@ -146,7 +146,7 @@ static const struct cut *right_way(struct login *l, const struct cut *ways, int 
 		struct text password = {.p = l->typed, .n = ways[i].head};
 		struct password_fault f;
 		char why[512];
-		switch (check_password(l->options.password_socket, l->d.open.user, password, l->deadline, &f)) {
+		switch (check_password(l->options.password_socket, &l->d.open, password, l->deadline, &f)) {
 		case PASSWORD_RIGHT:
 			return &ways[i];
 		case PASSWORD_WRONG:
@@ -195,7 +195,7 @@ static bool proven(const struct login *l)
 		host_log(LOG_NOTICE, l->host.service, "no enrolment: no module before this one has asked for the password");
 		return false;
 	}
-	switch (check_password(l->options.password_socket, l->d.open.user, password, l->deadline, &f)) {
+	switch (check_password(l->options.password_socket, &l->d.open, password, l->deadline, &f)) {
 	case PASSWORD_RIGHT:
 		return true;
 	case PASSWORD_WRONG:

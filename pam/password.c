@@ -6,12 +6,16 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { QUESTION_VERSION = 1, USER_MAX = 256, PASSWORD_MAX = 1024 };
+enum { QUESTION_VERSION = 1, ASKER_VERSION = 2, USER_MAX = 256, PASSWORD_MAX = 1024 };
+
+/* How much is told of each of the two items that say who asks. */
+enum { ASKER_ITEM = 120, ASKER_MAX = 2 + ASKER_ITEM + 1 + ASKER_ITEM };
 
 /* The verdicts. A password that is right although the account may not be used is right here. */
 enum { RIGHT = 1, WRONG = 2, BROKEN = 3, BARRED = 4 };
@@ -114,10 +118,50 @@ static enum password once(const struct sockaddr_un *to, const unsigned char *que
 	return p;
 }
 
-enum password check_password(const char *path, struct text user, struct text password, long long deadline,
+static size_t append(unsigned char *to, struct text from, size_t max)
+{
+	size_t n = from.n < max ? from.n : max;
+	if (n > 0)
+		memcpy(to, from.p, n);
+	return n;
+}
+
+/* append_asker writes on whose behalf this process asks: totpd-password answers everybody in turn. Where the host
+ * doesn't name who started it, that is the user whom the kernel names, unless it is root. */
+static size_t append_asker(unsigned char *to, const struct open *login)
+{
+	char uid[32];
+	struct text ruser = login->ruser;
+	if (ruser.n == 0 && getuid() != 0)
+		ruser = (struct text){.p = uid, .n = (size_t)snprintf(uid, sizeof uid, "uid %lu", (unsigned long)getuid())};
+	size_t n = 2;
+	n += append(to + n, login->rhost, ASKER_ITEM);
+	to[n++] = '\n';
+	n += append(to + n, ruser, ASKER_ITEM);
+	to[0] = ASKER_VERSION;
+	to[1] = (unsigned char)(n - 2);
+	return n;
+}
+
+/* append_question writes the question itself. */
+static size_t append_question(unsigned char *to, struct text user, struct text password)
+{
+	size_t body = 2 + user.n + password.n;
+	to[0] = QUESTION_VERSION;
+	to[1] = (unsigned char)(body >> 8);
+	to[2] = (unsigned char)body;
+	to[3] = (unsigned char)(user.n >> 8);
+	to[4] = (unsigned char)user.n;
+	memcpy(to + 5, user.p, user.n);
+	memcpy(to + 5 + user.n, password.p, password.n);
+	return 3 + body;
+}
+
+enum password check_password(const char *path, const struct open *login, struct text password, long long deadline,
 			     struct password_fault *f)
 {
-	unsigned char question[5 + USER_MAX + PASSWORD_MAX];
+	unsigned char question[ASKER_MAX + 5 + USER_MAX + PASSWORD_MAX];
+	struct text user = login->user;
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
 	*f = (struct password_fault){0};
@@ -127,14 +171,8 @@ enum password check_password(const char *path, struct text user, struct text pas
 	if (path[0] == '\0' || strlen(path) >= sizeof to.sun_path)
 		return unknown(f, "can't reach totpd-password", ENAMETOOLONG);
 	strcpy(to.sun_path, path);
-	size_t body = 2 + user.n + password.n, size = 3 + body;
-	question[0] = QUESTION_VERSION;
-	question[1] = (unsigned char)(body >> 8);
-	question[2] = (unsigned char)body;
-	question[3] = (unsigned char)(user.n >> 8);
-	question[4] = (unsigned char)user.n;
-	memcpy(question + 5, user.p, user.n);
-	memcpy(question + 5 + user.n, password.p, password.n);
+	size_t size = append_asker(question, login);
+	size += append_question(question + size, user, password);
 
 	long long absent = now_ms() + ABSENT_MS;
 	enum password p;

@@ -17,9 +17,9 @@ struct password_fault {
 	char reason[256];
 };
 
-/* check_password asks on the Unix socket at path, until the deadline (wait.h) at the most. Only root may.
- * The password goes to a process of root's, and nowhere else; no copy of it stays. */
-enum password check_password(const char *path, struct text user, struct text password, long long deadline,
+/* check_password asks on the Unix socket at path, until the deadline (wait.h) at the most, about the user of the
+ * login. Only root may. The password goes to a process of root's, and nowhere else; no copy of it stays. */
+enum password check_password(const char *path, const struct open *login, struct text password, long long deadline,
 			     struct password_fault *fault);
 
 #endif

@@ -1,6 +1,9 @@
 // Command totpd-password answers one question, "is this alice's password?", through the PAM service
-// totpd, and ends. It is started as root with a connected Unix socket as its standard input: by
-// systemd from totpd-password.socket, or by a totpd that runs as root.
+// totpd, and ends. It is started as root with a connected Unix socket as its standard input: by one that
+// systemd has started with -serve from totpd-password.socket, or by a totpd that runs as root.
+//
+// With -serve it starts a totpd-password for each question, in turns that are shared out among the askers
+// (password.Door), and reads none itself. It ends when nobody has asked for a minute.
 //
 // It owns nothing and keeps nothing: no log line, no core dump and no child sees the password, and it
 // lives for 15 seconds at the most.
@@ -11,11 +14,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
 
 	"github.com/totpd/totpd/daemon/internal/password"
@@ -28,8 +34,12 @@ const (
 	readTime = 5 * time.Second
 )
 
+// idle is how long a server waits for the next question.
+const idle = time.Minute
+
 func main() {
 	pamDir := flag.String("pam-dir", "", "directory of the PAM services, instead of /etc/pam.d (for tests)")
+	serving := flag.Bool("serve", false, "start a totpd-password for each connection at the socket that systemd hands over")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "totpd-password is started by systemd or by totpd, with a socket as its standard input.")
 		flag.PrintDefaults()
@@ -39,10 +49,44 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*pamDir); err != nil {
+	err := errors.New("-serve goes without -pam-dir")
+	switch {
+	case !*serving:
+		err = run(*pamDir)
+	case *pamDir == "":
+		err = serve()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "totpd-password:", err)
 		os.Exit(1)
 	}
+}
+
+// serve serves until nobody asks any more, or a signal.
+func serve() error {
+	files := activation.Files(true)
+	if len(files) != 1 {
+		return errors.New("no socket from systemd: start totpd-password.socket instead of running this by hand")
+	}
+	l, err := net.FileListener(files[0])
+	if err != nil {
+		return err
+	}
+	at, ok := l.(*net.UnixListener)
+	if !ok {
+		return errors.New("the socket from systemd is not a Unix socket")
+	}
+	files[0].Close()
+	at.SetUnlinkOnClose(false) // it is systemd's
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, unix.SIGTERM, unix.SIGINT)
+	go func() {
+		<-end
+		at.Close()
+	}()
+	door := password.Door{Complaints: log.New(os.Stderr, "totpd-password: ", 0), Idle: idle}
+	door.Serve(at)
+	return nil
 }
 
 func run(pamDir string) error {
@@ -70,7 +114,11 @@ func run(pamDir string) error {
 	answer := check(pamDir, q)
 	clear(buf)
 	conn.SetWriteDeadline(time.Now().Add(readTime))
-	if _, err = conn.Write(password.AppendAnswer(nil, answer)); err != nil {
+	_, err = conn.Write(password.AppendAnswer(nil, answer))
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return nil // likewise
+	}
+	if err != nil {
 		return err
 	}
 	// The end of the answer, also when a process that a PAM module left behind holds the socket.

@@ -24,6 +24,9 @@ func check(pamDir string, q password.Question) password.Answer {
 		return password.Answer{Verdict: password.Broken, Reason: "start PAM: " + err.Error()}
 	}
 	defer t.End()
+	if err := dontDelay(t); err != nil {
+		return password.Answer{Verdict: password.Broken, Reason: "start PAM: " + err.Error()}
+	}
 	if err := t.Authenticate(pam.Silent | pam.DisallowNullAuthtok); err != nil {
 		if person.surprised {
 			return password.Answer{Verdict: password.Broken, Reason: errSecond.Error()}

@@ -3,6 +3,7 @@ package host
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPasswordSocket: the socket of totpd-password is root's and the daemon's alone. Both ask there, and with one
@@ -42,4 +43,50 @@ func TestPasswordSocket(t *testing.T) {
 	l = open()
 	l.answer(sshPassword, p.Password+p.code())
 	p.welcomed(l)
+}
+
+// guesses has 300 loops of su as mallory, each with a wrong password for ann, in a unit called guesses.
+const guesses = `
+cat >/home/mallory/guess <<'END'
+for i in $(seq 300); do
+	while sleep 0.1; do echo wrong123456 | setsid su ann -c true; done &
+done >/dev/null 2>&1
+wait
+END
+systemd-run --quiet --unit=guesses --uid=mallory --property=TasksMax=infinity sh /home/mallory/guess
+`
+
+// TestGuessersKeepNobodyOut: who guesses all the time, at one prompt, keeps nobody from logging in or enrolling.
+func TestGuessersKeepNobodyOut(t *testing.T) {
+	s := boot(t)
+	s.install()
+	ann, bob := s.enrolled("ann"), s.person("bob")
+	s.person("mallory")
+	s.run("totpctl", "setup", "--service=sshd,su", "--ssh=password+code", "--one-prompt", "--yes")
+	s.script(guesses)
+	time.Sleep(10 * time.Second)
+	for range 2 {
+		began := time.Now()
+		l := ann.ssh("-o", "PreferredAuthentications=password", "-o", "PubkeyAuthentication=no", "-o", "ConnectionAttempts=3")
+		l.answer(sshPassword, ann.Password+ann.code())
+		ann.welcomed(l)
+		t.Logf("a login took %v", time.Since(began).Round(time.Millisecond))
+		began = time.Now()
+		out, err := s.RunInput(bob.Password+"\n", "setpriv", "--reuid=bob", "--regid=bob", "--init-groups", "totpctl", "enrol", "--json")
+		if !strings.Contains(out, "otpauth://") {
+			t.Errorf("enrol: %v: %s", err, out)
+		}
+		t.Logf("an enrolment took %v", time.Since(began).Round(time.Millisecond))
+	}
+	if n := ann.failures(); n != 0 {
+		t.Errorf("%d failures after wrong passwords", n)
+	}
+	s.run("systemctl", "kill", "--signal=KILL", "guesses.service")
+	n := strings.TrimSpace(s.script("journalctl --quiet --grep='pam_totpd.*the password is wrong' | wc -l"))
+	if t.Logf("%s guesses were answered", n); len(n) < 3 {
+		t.Error("too few guesses")
+	}
+	if out := s.script("journalctl --quiet --unit=totpd-password.service --priority=warning || :"); out != "" {
+		t.Errorf("totpd-password says: %s", out)
+	}
 }

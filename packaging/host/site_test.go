@@ -157,7 +157,7 @@ func (s *site) runs() {
 // the module in the login programs has none.
 func (s *site) quiet() {
 	s.t.Helper()
-	const units = "--unit=totpd.service --unit=totpd-password@*"
+	const units = "--unit=totpd.service --unit=totpd-password.service"
 	for _, look := range []string{
 		units + " --priority=warning",
 		units + " --grep='not permitted|denied|is not known'",

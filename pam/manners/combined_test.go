@@ -24,6 +24,7 @@ type combined struct {
 	*world
 	mu     sync.Mutex
 	asked  []string // passwords that totpd-password was asked about
+	asker  string   // on whose behalf
 	codes  []string // that the daemon got
 	opened int
 	helper net.Listener
@@ -107,6 +108,14 @@ func (c *combined) listen(t *testing.T, answer func(conn net.Conn, user, passwor
 			}
 			go func() {
 				defer conn.Close()
+				asker := make([]byte, 2)
+				if _, err := io.ReadFull(conn, asker); err != nil || asker[0] != 2 {
+					return
+				}
+				asker = make([]byte, asker[1])
+				if _, err := io.ReadFull(conn, asker); err != nil {
+					return
+				}
 				head := make([]byte, 5)
 				if _, err := io.ReadFull(conn, head); err != nil || head[0] != 1 {
 					return
@@ -117,7 +126,7 @@ func (c *combined) listen(t *testing.T, answer func(conn net.Conn, user, passwor
 				}
 				n := int(head[3])<<8 + int(head[4])
 				c.mu.Lock()
-				c.asked = append(c.asked, string(rest[n:]))
+				c.asked, c.asker = append(c.asked, string(rest[n:])), string(asker)
 				c.mu.Unlock()
 				answer(conn, string(rest[:n]), string(rest[n:]))
 			}()

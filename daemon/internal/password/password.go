@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/totpd/totpd/daemon/internal/share"
 )
 
 // Patience is how long an answer may take. totpd-password ends itself a little earlier.
 const Patience = 18 * time.Second
 
-// atOnce bounds how many questions are open at the same time: each is a process that runs as root.
+// atOnce bounds how many questions are open at the same time, shared by who asks (share.With): each is a process
+// that runs as root.
 const atOnce = 4
 
 // ErrNotAsked says that the question never reached totpd-password. After any other error it may have,
@@ -27,31 +30,31 @@ var ErrNotAsked = errors.New("check a password")
 type Checker struct {
 	socket string
 	named  bool
-	slots  chan struct{}
+	slots  *share.Slots
 }
 
 // New makes a Checker that asks on the Unix socket at path. Unless the administrator named that path
 // (named), a daemon that runs as root starts totpd-password itself where nobody listens there.
 func New(path string, named bool) *Checker {
-	return &Checker{socket: path, named: named, slots: make(chan struct{}, atOnce)}
+	return &Checker{socket: path, named: named, slots: share.New(atOnce, atOnce)}
 }
 
 // Check asks whether password is user's. It returns Right or, also for an account that may not be used,
 // Wrong, or an error that says why there is no answer; it takes no longer than ctx allows, and Patience at the most.
 func (c *Checker) Check(ctx context.Context, user string, password []byte) (Answer, error) {
-	question, err := AppendQuestion(make([]byte, 0, QuestionMax), Question{User: user, Password: password})
+	asker := AppendAsker(make([]byte, 0, 2+2*askerItem+1+QuestionMax), Asker{RUser: share.Requester(ctx)})
+	question, err := AppendQuestion(asker, Question{User: user, Password: password})
 	if err != nil {
 		return Answer{}, err
 	}
 	defer clear(question[:cap(question)])
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
+	giveBack, err := c.slots.Take(ctx)
+	if err != nil {
 		return Answer{}, fmt.Errorf("%w: too many are being checked", ErrNotAsked)
 	}
+	defer giveBack()
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrNotAsked, err)

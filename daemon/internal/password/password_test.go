@@ -160,6 +160,19 @@ func TestHungPAM(t *testing.T) {
 	}
 }
 
+// A failure is answered at once, whatever pause the modules ask for.
+func TestNoDelay(t *testing.T) {
+	t.Parallel()
+	c := listen(t, "auth optional pam_faildelay.so delay=4000000\n"+judge+account)
+	begun := time.Now()
+	if answer, err := c.Check(t.Context(), "alice", []byte("x")); err != nil || answer.Verdict != password.Wrong {
+		t.Errorf("%v, %v", answer, err)
+	}
+	if took := time.Since(begun); took > 1500*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+}
+
 func TestHelperByHand(t *testing.T) {
 	helper, err := build()
 	if err != nil {

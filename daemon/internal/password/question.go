@@ -15,6 +15,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/totpd/totpd/daemon/internal/source"
 )
 
 // The longest user name, password and reason, in bytes.
@@ -24,7 +27,11 @@ const (
 	ReasonMax   = 255
 )
 
-const version = 1
+// The first byte of a question, and of what may come before it: see Asker.
+const (
+	version      = 1
+	askerVersion = 2
+)
 
 // errQuestion and errAnswer are bytes that break the rules.
 var (
@@ -68,13 +75,60 @@ func AppendQuestion(dst []byte, q Question) ([]byte, error) {
 	return append(dst, q.Password...), nil
 }
 
+// Asker is on whose behalf a question is asked: PAM_RHOST and PAM_RUSER of the login, or the caller of totpctl.
+// It comes before a question, so that whoever starts totpd-password can share it out without reading passwords:
+// one byte of version, one of length of the rest, the remote host, a line feed, the user.
+type Asker struct{ RHost, RUser string }
+
+// askerItem is how much of each is told, in bytes.
+const askerItem = 120
+
+// AppendAsker appends the asker to dst.
+func AppendAsker(dst []byte, a Asker) []byte {
+	host, user := a.RHost[:min(len(a.RHost), askerItem)], a.RUser[:min(len(a.RUser), askerItem)]
+	dst = append(dst, askerVersion, byte(len(host)+1+len(user)))
+	dst = append(dst, host...)
+	dst = append(dst, '\n')
+	return append(dst, user...)
+}
+
+// parseAsker reads an asker from the beginning of a connection. It returns how many bytes it needs to see: more
+// than there are, or where the question begins.
+func parseAsker(begin []byte) (a Asker, need int) {
+	switch {
+	case len(begin) > 0 && begin[0] != askerVersion:
+		return Asker{}, 0
+	case len(begin) < 2:
+		return Asker{}, 2
+	case len(begin) < 2+int(begin[1]):
+		return Asker{}, 2 + int(begin[1])
+	}
+	need = 2 + int(begin[1])
+	a.RHost, a.RUser, _ = strings.Cut(string(begin[2:need]), "\n")
+	return a, need
+}
+
+// key tells askers from each other.
+func (a Asker) key() string { return source.Of("", a.RHost, a.RUser).Key() }
+
 // QuestionMax is the size of the buffer that ReadQuestion needs.
 const QuestionMax = 5 + UserMax + PasswordMax
 
-// ReadQuestion reads one question into buf, which has room for QuestionMax bytes. The password points
-// into buf, so that clearing buf clears the password.
+// ReadQuestion reads one question into buf, which has room for QuestionMax bytes, whoever asks it. The password
+// points into buf, so that clearing buf clears the password.
 func ReadQuestion(r io.Reader, buf []byte) (Question, error) {
-	if _, err := io.ReadFull(r, buf[:3]); err != nil {
+	if _, err := io.ReadFull(r, buf[:2]); err != nil {
+		return Question{}, err
+	}
+	if buf[0] == askerVersion {
+		if _, err := io.ReadFull(r, buf[2:2+int(buf[1])]); err != nil {
+			return Question{}, err
+		}
+		if _, err := io.ReadFull(r, buf[:2]); err != nil {
+			return Question{}, err
+		}
+	}
+	if _, err := io.ReadFull(r, buf[2:3]); err != nil {
 		return Question{}, err
 	}
 	size := int(binary.BigEndian.Uint16(buf[1:]))

@@ -49,7 +49,10 @@ func TestQuestionsThatAreNotAsked(t *testing.T) {
 
 func TestHostileQuestions(t *testing.T) {
 	for name, frame := range map[string]string{
-		"version":             "\x02\x00\x04\x00\x01ab",
+		"version":             "\x03\x00\x04\x00\x01ab",
+		"asker alone":         "\x02\x03a\nb",
+		"asker, cut":          "\x02\x09a\nb",
+		"two askers":          "\x02\x01\n\x02\x01\n\x01\x00\x04\x00\x01ab",
 		"shorter than a name": "\x01\x00\x01\x00",
 		"name beyond the end": "\x01\x00\x04\x00\x09ab",
 		"longer than allowed": "\x01\xff\xff\x00\x01ab",
@@ -61,6 +64,40 @@ func TestHostileQuestions(t *testing.T) {
 		if err == nil || q.User != "" || q.Password != nil {
 			t.Errorf("%s: read as a question", name)
 		}
+	}
+}
+
+func TestAskers(t *testing.T) {
+	long := strings.Repeat("x", 500)
+	for _, c := range []struct {
+		asker Asker
+		key   string
+	}{
+		{Asker{}, "local"},
+		{Asker{RUser: "mallory"}, "local mallory"},
+		{Asker{RHost: "2001:db8:1:2:3::4"}, "2001:db8:1:2::/64"},
+		{Asker{RHost: "192.0.2.7", RUser: "x\ny"}, "192.0.2.7"},
+		{Asker{RHost: long, RUser: long}, "host " + long[:askerItem]},
+	} {
+		begin := AppendAsker(nil, c.asker)
+		question, _ := AppendQuestion(bytes.Clone(begin), Question{User: "alice", Password: []byte("secret")})
+		for n, want := 0, 2; n < len(begin); n++ {
+			if n == 2 {
+				want = len(begin)
+			}
+			if _, need := parseAsker(question[:n]); need != want {
+				t.Fatalf("after %d bytes, %d are needed", n, need)
+			}
+		}
+		if got, need := parseAsker(question); got.key() != c.key || need != len(begin) {
+			t.Errorf("%+v: read as %+v, %q", c.asker, got, got.key())
+		}
+		if q, err := ReadQuestion(bytes.NewReader(question), make([]byte, QuestionMax)); err != nil || q.User != "alice" {
+			t.Errorf("%+v: %v, %v", c.asker, q.User, err)
+		}
+	}
+	if _, need := parseAsker([]byte{version}); need != 0 {
+		t.Error("a question alone has an asker")
 	}
 }
 
@@ -103,13 +140,15 @@ func TestQuestionPrintsRedacted(t *testing.T) {
 func FuzzReadQuestion(f *testing.F) {
 	frame, _ := AppendQuestion(nil, Question{User: "alice", Password: []byte("secret")})
 	f.Add(frame)
+	f.Add(append(AppendAsker(nil, Asker{RUser: "mallory"}), frame...))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		q, err := ReadQuestion(bytes.NewReader(frame), make([]byte, QuestionMax))
 		if err != nil {
 			return
 		}
 		again, err := AppendQuestion(nil, q)
-		if err != nil || !bytes.HasPrefix(frame, again) {
+		_, begins := parseAsker(frame)
+		if err != nil || !bytes.HasPrefix(frame[begins:], again) {
 			t.Errorf("%x reads, and is written as %x, %v", frame, again, err)
 		}
 	})
