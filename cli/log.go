@@ -226,7 +226,7 @@ var whys = map[string]string{
 	"code_clock": "a code of another time", "code_malformed": "no code was typed",
 	"before_choice": "before a way to enrol was chosen", "before_first_code": "before the first code of an enrolment",
 	"after_enrolment": "once enrolled", "before_code": "before a code, after a wrong password or none",
-	"after_code": "after the code",
+	"after_code": "after the code", "not_delivered": "the login program had given up before the answer",
 	"bad_bypass": "no such time or number of uses", "no_bypass": "no such code", "no_computer": "no such computer",
 }
 

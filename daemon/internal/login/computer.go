@@ -165,6 +165,7 @@ func (d *Dialogue) remembered(ctx context.Context, text []byte) decision {
 		dec.detail, dec.say = "computer not remembered: "+err.Error(), sayNotRemembered()
 		return dec
 	}
+	d.granted = append(d.granted, c.hash)
 	dec.detail = "computer remembered: " + c.from + ", " + c.name
 	return dec
 }

@@ -31,6 +31,7 @@ type Dialogue struct {
 	passed    decision  // in remembering: the acceptance that waits for the answer
 	grounds   string    // likewise: groundsOf the account at that time
 	tails     []byte    // of a combined login: see wire.AppendCombined
+	granted   [][]byte  // hashes: what later logins are spared a code for, on the strength of this one
 	refusal   decision  // of a combined login's Open, which waits for the answer; the zero value: none
 }
 
@@ -158,6 +159,9 @@ func (d *Dialogue) dispatch(ctx context.Context, m message, text []byte) Step {
 	if m == answerMessage && d.refusal.result != "" {
 		return d.conclude(d.refusal)
 	}
+	if m != abandonMessage && d.gone() {
+		return d.conclude(d.undelivered())
+	}
 	dec := r.handle(d, ctx, text)
 	if dec.result == audit.Accepted && !r.mayAccept {
 		dec = d.unavailable("accepted_without_answer", nil)
@@ -218,6 +222,9 @@ var outcomes = map[audit.Result]wire.Outcome{
 // conclude records the decision and turns it into frames. It is the only place that writes an event
 // or a verdict.
 func (d *Dialogue) conclude(dec decision) Step {
+	if dec.result != audit.Abandoned && !dec.kept && d.gone() {
+		dec = d.undelivered()
+	}
 	if dec.result != "" {
 		d.record(dec)
 	}

@@ -31,9 +31,8 @@ func (d *Dialogue) inGrace(acc account.Account, now time.Time) bool {
 	})
 }
 
-// graced returns a copy of acc in which the session has its grace, if it may have one.
-func (d *Dialogue) graced(acc account.Account, now time.Time) account.Account {
-	hash := d.session()
+// graced returns a copy of acc in which the session has its grace, if it may have one: no hash is none.
+func graced(acc account.Account, hash []byte, grace time.Duration, now time.Time) account.Account {
 	if hash == nil {
 		return acc
 	}
@@ -42,6 +41,6 @@ func (d *Dialogue) graced(acc account.Account, now time.Time) account.Account {
 		return slices.Equal(g.Hash, hash) || !now.Before(g.Expires)
 	})
 	others = others[max(0, len(others)-account.GraceMax+1):]
-	acc.Grace = append(others, account.Grace{Hash: hash, Since: now, Expires: now.Add(d.rule.Grace)})
+	acc.Grace = append(others, account.Grace{Hash: hash, Since: now, Expires: now.Add(grace)})
 	return acc
 }

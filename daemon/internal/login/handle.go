@@ -73,21 +73,24 @@ var errUnchanged = errors.New("nothing to write")
 func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	s := d.service
 	answer := string(text) // a copy: the change may outlive this call, and the buffer is the caller's
-	judge, login := d.judge(), d.login(s.clock())
+	judge, login, session := d.judge(), d.login(s.clock()), d.session()
 	var out verify.Outcome
 	var now time.Time
 	var grounds string
+	var gone bool
 	as := *d // this dialogue may be over by the time the event is asked for
 	ctx = audit.Keep(ctx, func() audit.Event { return as.event(as.judged(out, now)) })
 	err := s.store.Update(ctx, d.user, func(acc account.Account) (account.Account, error) {
 		// The time is read when it is this answer's turn, or answers that queued up together could
 		// overtake a wait that one of them has begun.
-		now = s.clock()
+		if now, gone = s.clock(), d.gone(); gone {
+			return acc, errUnchanged
+		}
 		acc, out = judge.Answer(acc, answer, login, now)
 		grounds = groundsOf(acc)
 		switch {
 		case out.Kind == verify.Accepted && out.Way == verify.Code:
-			return d.graced(acc, now), nil
+			return graced(acc, session, d.rule.Grace, now), nil
 		case out.Kind == verify.Accepted, out.Kind == verify.Wrong:
 			return acc, nil
 		}
@@ -97,8 +100,14 @@ func (d *Dialogue) answered(ctx context.Context, text []byte) decision {
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return d.unavailable("store", err)
 	}
+	if gone {
+		return d.undelivered()
+	}
 	if out.Kind == verify.Accepted && err != nil {
 		return d.unavailable("not_stored", err)
+	}
+	if out.Kind == verify.Accepted && session != nil {
+		d.granted = append(d.granted, session)
 	}
 	d.counted(out, now)
 	dec := d.judged(out, now)

@@ -83,6 +83,8 @@ type Caller struct {
 	// Session returns a name of the peer's terminal session, which no other session ever has: empty where it
 	// can't be told. Nil: it never can.
 	Session func() string
+	// Gone says whether the peer has hung up, so that no verdict can reach it. Nil: nobody knows.
+	Gone func() bool
 }
 
 // Service begins dialogues. It may be used by several goroutines at once.

@@ -292,7 +292,7 @@ func TestManyLoginsAtOnce(t *testing.T) {
 
 func BenchmarkLogin(b *testing.B) {
 	var abandoned atomic.Int32
-	s := NewLogins(func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &abandoned} }, NewNames(), nil)
+	s := NewLogins(func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &abandoned, new(atomic.Int32)} }, NewNames(), nil)
 	path := b.TempDir() + "/login.sock"
 	l, err := net.Listen("unix", path)
 	if err != nil {

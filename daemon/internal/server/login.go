@@ -23,6 +23,8 @@ const (
 	stepTime   = 2500 * time.Millisecond
 	personTime = 10 * time.Minute
 	writeTime  = 5 * time.Second
+	// byeTime is how long the module may take to hang up after its verdict, which shows whether it has read it.
+	byeTime = time.Second
 )
 
 // Dialogue is one login, as login.Dialogue is.
@@ -30,6 +32,8 @@ type Dialogue interface {
 	Open(context.Context) login.Step
 	Answer(ctx context.Context, text []byte) login.Step
 	Abandon()
+	// Undelivered says that the last step's frames have not reached the other side.
+	Undelivered(context.Context)
 }
 
 // Logins serves the login socket: it carries frames between the PAM module and a Dialogue.
@@ -188,7 +192,7 @@ func (s *session) serve() error {
 	}
 	step, err := s.open(open)
 	for err == nil {
-		if err := s.write(step.Frames); err != nil || step.Done {
+		if err := s.deliver(step); err != nil || step.Done {
 			return err
 		}
 		if f, err = s.await(step); err != nil {
@@ -223,7 +227,8 @@ func (s *session) await(step login.Step) (wire.Frame, error) {
 func (s *session) open(open wire.Open) (login.Step, error) {
 	peer := s.conn.peer
 	caller := login.Caller{
-		UID: peer.UID, Root: peer.Root(), User: s.conn.name, Session: func() string { return s.logins.terminals.of(peer.PID) },
+		UID: peer.UID, Root: peer.Root(), User: s.conn.name,
+		Session: func() string { return s.logins.terminals.of(peer.PID) }, Gone: s.conn.gone,
 	}
 	if caller.Root && !s.conn.place.become(behind(&open, caller.Session)) {
 		return login.Step{}, s.conn.turnAway(errCrowded)
@@ -239,8 +244,21 @@ func (s *session) stepContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(share.With(context.Background(), s.conn.place.who.person), stepTime)
 }
 
-func (s *session) write(frames []byte) error {
+// deliver sends the frames of a step, and tells the dialogue when they are lost.
+func (s *session) deliver(step login.Step) error {
+	if len(step.Frames) == 0 {
+		return nil
+	}
 	s.conn.SetWriteDeadline(time.Now().Add(writeTime))
-	_, err := s.conn.Write(frames)
-	return err
+	_, err := s.conn.Write(step.Frames)
+	if err == nil && step.Done {
+		err = s.bye()
+	}
+	if !unheard(err) {
+		return err
+	}
+	ctx, cancel := s.stepContext()
+	defer cancel()
+	s.dialogue.Undelivered(ctx)
+	return io.EOF // it has hung up, as others do
 }

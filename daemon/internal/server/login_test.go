@@ -18,8 +18,9 @@ import (
 
 // counting is a dialogue that asks until the answer is "let me in", and says who called.
 type counting struct {
-	caller    login.Caller
-	abandoned *atomic.Int32
+	caller      login.Caller
+	abandoned   *atomic.Int32
+	undelivered *atomic.Int32
 }
 
 func (d counting) Open(context.Context) login.Step {
@@ -47,11 +48,14 @@ func (d counting) Answer(_ context.Context, text []byte) login.Step {
 
 func (d counting) Abandon() { d.abandoned.Add(1) }
 
+func (d counting) Undelivered(context.Context) { d.undelivered.Add(1) }
+
 type fixture struct {
 	*Logins
 	path      string
 	log       *lines
 	abandoned atomic.Int32
+	lost      atomic.Int32 // verdicts that were not delivered
 	served    chan error
 }
 
@@ -59,7 +63,7 @@ type fixture struct {
 func serveLogins(t *testing.T, change ...func(*Logins)) *fixture {
 	t.Helper()
 	f := &fixture{log: &lines{}, served: make(chan error, 1)}
-	begin := func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &f.abandoned} }
+	begin := func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &f.abandoned, &f.lost} }
 	f.Logins = NewLogins(begin, NewNames(), f.log.logger())
 	for _, c := range change {
 		c(f.Logins)
