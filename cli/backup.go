@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -83,27 +82,21 @@ func (c *command) backup(ctx context.Context, path string, withKey bool) (err er
 	if err := forRoot("backup", path); err != nil {
 		return err
 	}
-	f, err := newFile(path)
+	f, err := createFile(path)
 	if err != nil {
 		return inFile(path, err, "name a file that doesn't exist yet")
 	}
-	defer func() {
-		f.Close()
-		if err != nil {
-			discard(f)
-		}
-	}()
+	defer func() { f.doneWith(err) }()
 	what := "accounts"
 	if withKey {
 		what = "all"
 	}
 	var report control.BackupReport
-	if err := c.helper(ctx, f, &report, "-backup", what); err != nil {
+	if err := c.helper(ctx, f.File, &report, "-backup", what); err != nil {
 		return err
 	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil {
-		dir.Sync()
-		dir.Close()
+	if err := f.keep(); err != nil {
+		return inFile(path, err, "name a file that doesn't exist yet")
 	}
 	if c.json {
 		return c.printJSON(report)

@@ -147,16 +147,12 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 	if err := keep.open(); err != nil {
 		return &failure{verb: "enrol", user: now.User, err: err, hint: newFileHint}
 	}
-	var png *os.File
+	var png *newFile
 	if o.png != "" {
-		if png, err = newFile(o.png); err != nil {
+		if png, err = createFile(o.png); err != nil {
 			return &failure{verb: "enrol", user: now.User, err: err, hint: newFileHint}
 		}
-		defer func() {
-			if err != nil {
-				discard(png)
-			}
-		}()
+		defer func() { png.doneWith(err) }()
 	}
 	offer, err := c.offer(ctx, now, user, control.EnrolRequest{
 		User: user, Name: o.name, Digits: o.digits, Period: o.period, Algorithm: o.algorithm, Unconfirmed: o.noConfirm,
@@ -165,7 +161,11 @@ func (c *command) enrol(ctx context.Context, user string, o enrolOptions) (err e
 		return failed("enrol", now.User, err)
 	}
 	if png != nil {
-		if err := writePNG(png, offer.reveal()); err != nil {
+		err := writePNG(png, offer.reveal())
+		if err == nil {
+			err = png.keep()
+		}
+		if err != nil {
 			return failed("enrol", offer.User, err)
 		}
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -44,21 +44,19 @@ line is the code.`,
 }
 
 func (c *command) export(ctx context.Context, user, output string) (err error) {
-	out := c.out
+	out := io.Writer(c.out)
+	var file *newFile
 	switch {
 	case output != "" && c.json:
 		return &misuse{"--output writes links, --json prints to standard output", "leave one of them out"}
 	case output == "" && !c.json && !term.IsTerminal(int(c.out.Fd())):
 		return &misuse{"keys are shown on a terminal only, and standard output is none", "--output FILE writes them to a file; --json prints them all the same"}
 	case output != "":
-		if out, err = newFile(output); err != nil {
+		if file, err = createFile(output); err != nil {
 			return &failure{verb: "export", user: user, err: err, hint: newFileHint}
 		}
-		defer func() {
-			if err != nil {
-				discard(out)
-			}
-		}()
+		out = file
+		defer func() { file.doneWith(err) }()
 	}
 	r := control.ExportRequest{User: user}
 	if os.Geteuid() == 0 { // nobody else gets that far
@@ -79,8 +77,8 @@ func (c *command) export(ctx context.Context, user, output string) (err error) {
 			return failed("export", user, err)
 		}
 	}
-	if output != "" {
-		if err := errors.Join(out.Sync(), out.Close()); err != nil {
+	if file != nil {
+		if err := file.keep(); err != nil {
 			return failed("export", user, err)
 		}
 	}

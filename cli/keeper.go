@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -8,26 +9,31 @@ import (
 	"github.com/totpd/totpd/daemon/control"
 )
 
-// keeper is where new recovery codes go: to a file of the person's, or else to the screen. The file is made
-// before anything is asked, for its owner alone, and is never one that exists.
+// keeper is where new recovery codes go: to a file of the person's, or else to the screen. The file is begun
+// before anything is asked, and has its name once the codes are in it.
 type keeper struct {
 	shown bool   // they may be written to standard output
 	path  string // of the file; empty: none
-	file  *os.File
+	file  *newFile
 }
 
 // open makes the file, if one is wanted.
 func (k *keeper) open() (err error) {
 	if k.path != "" {
-		k.file, err = newFile(k.path)
+		k.file, err = createFile(k.path)
 	}
 	return err
 }
 
-// remove deletes the file as long as it holds nothing.
-func (k *keeper) remove() {
+// errUnused lets go of a file that isn't needed.
+var errUnused = errors.New("the file is not needed")
+
+// remove deletes the file, unless the codes are in it.
+func (k *keeper) remove() { k.end(errUnused) }
+
+func (k *keeper) end(err error) {
 	if k.file != nil {
-		discard(k.file)
+		k.file.doneWith(err)
 		k.file = nil
 	}
 }
@@ -40,11 +46,12 @@ func (k *keeper) give(c *command, user string, codes []control.Secret) error {
 	}
 	var failure error
 	if k.file != nil {
-		if failure = k.write(c, user, codes); failure == nil {
+		failure = k.write(c, user, codes)
+		k.end(failure)
+		if failure == nil {
 			c.say("%d recovery codes are in %s. Keep it where the device is not.", len(codes), printable(k.path))
 			return nil
 		}
-		k.remove()
 	}
 	if k.shown && !c.json { // JSON has them already
 		c.say("\nRecovery codes of %s: each lets in once, in place of a code.", printable(user))
@@ -68,10 +75,7 @@ func (k *keeper) write(c *command, user string, codes []control.Secret) error {
 	if _, err := k.file.WriteString(text); err != nil {
 		return err
 	}
-	if err := k.file.Sync(); err != nil {
-		return err
-	}
-	return k.file.Close()
+	return k.file.keep()
 }
 
 // inColumns prints codes two a line.

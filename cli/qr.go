@@ -3,7 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 
 	"github.com/totpd/totpd/daemon/control/qr"
@@ -90,14 +90,11 @@ func paint(lines, colour string) string {
 	return b.String()
 }
 
-// writePNG fills a file with the code of text, as a picture.
-func writePNG(to *os.File, text string) error {
+// writePNG writes the code of text, as a picture.
+func writePNG(to io.Writer, text string) error {
 	code, err := qr.New(text)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = to.Write(code.PNG())
 	}
-	if _, err = to.Write(code.PNG()); err != nil {
-		return err
-	}
-	return to.Close()
+	return err
 }

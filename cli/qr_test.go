@@ -128,13 +128,17 @@ func TestACodeIsNeverBroken(t *testing.T) {
 
 func TestThePictureIsReadAndIsItsOwnersAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "code.png")
-	f, err := newFile(path)
+	f, err := createFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := writePNG(f, links[1]); err != nil {
 		t.Fatal(err)
 	}
+	if err := f.keep(); err != nil {
+		t.Fatal(err)
+	}
+	f.doneWith(nil)
 	if got := read(t, path); got != links[1] {
 		t.Errorf("read %q", got)
 	}
@@ -142,14 +146,14 @@ func TestThePictureIsReadAndIsItsOwnersAlone(t *testing.T) {
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if _, err := newFile(path); !os.IsExist(err) {
+	if _, err := createFile(path); !os.IsExist(err) {
 		t.Errorf("over a file that exists: %v", err)
 	}
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(filepath.Join(t.TempDir(), "elsewhere"), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newFile(link); !os.IsExist(err) {
+	if _, err := createFile(link); !os.IsExist(err) {
 		t.Errorf("through a link: %v", err)
 	}
 }
