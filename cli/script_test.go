@@ -154,6 +154,8 @@ func TestStories(t *testing.T) {
 			"waitfor":  cmdWaitfor,
 			"tree":     cmdTree,
 			"stacks":   cmdStacks,
+			"traced":   cmdTraced,
+			"homes":    cmdHomes,
 			"setclock": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv("TEST_CLOCK", args[0]) },
 		},
 	})
