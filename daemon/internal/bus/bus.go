@@ -44,6 +44,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/share"
 )
 
 // What the daemon is on the bus.
@@ -85,7 +86,8 @@ type Bus struct {
 type link struct {
 	*conn
 	bus         *Bus
-	calls       chan struct{} // holds one for each call that is being answered
+	calls       count // that are being answered, by connection
+	lookups     *share.Slots
 	subscribers subscribers
 }
 
@@ -145,7 +147,7 @@ func (b *Bus) run(ctx context.Context) {
 
 // connect returns a link that answers calls and is seen by Authorize.
 func (b *Bus) connect(ctx context.Context) (*link, error) {
-	l := &link{bus: b, calls: make(chan struct{}, callsMax)}
+	l := &link{bus: b, lookups: share.New(lookupsMax, lookupsEach)}
 	var err error
 	if l.conn, err = dial(ctx, b.address); err != nil {
 		return nil, err

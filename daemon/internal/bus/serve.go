@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -11,8 +12,10 @@ import (
 
 // Limits of the calls that anybody may send.
 const (
-	callsMax = 8               // at once
-	callTime = 5 * time.Second // for one: the name service may be asked
+	callsMax    = 2               // of one connection at once; how many those are is limited by the bus
+	lookupsMax  = 64              // at once of the users of callers, shared (package share)
+	lookupsEach = 2               // of one uid
+	callTime    = 5 * time.Second // for one: the name service may be asked
 )
 
 // introspection describes the object. It is also the document of the interface.
@@ -62,15 +65,15 @@ func (l *link) receive(m *dbus.Message) {
 			l.subscribers.remove(name)
 		}
 	case uniqueName(from):
-		select {
-		case l.calls <- struct{}{}:
-			go func() {
-				defer func() { <-l.calls }()
-				l.answer(m, from)
-			}()
-		default:
+		if l.calls.add(from, 1) > callsMax {
+			l.calls.add(from, -1)
 			l.reply(m, failure(m, errNameLimits, "too many calls at once; try again"))
+			return
 		}
+		go func() {
+			defer l.calls.add(from, -1)
+			l.answer(m, from)
+		}()
 	}
 }
 
@@ -94,6 +97,26 @@ func (l *link) answer(m *dbus.Message, from string) {
 	default:
 		l.reply(m, reply(m, body...))
 	}
+}
+
+// count counts by name.
+type count struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+// add returns how many there are then.
+func (c *count) add(name string, more int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.of[name] + more
+	if c.of == nil {
+		c.of = map[string]int{}
+	}
+	if c.of[name] = n; n == 0 {
+		delete(c.of, name)
+	}
+	return n
 }
 
 // reply sends an answer where one is wanted.

@@ -208,6 +208,33 @@ func TestNoName(t *testing.T) {
 	}
 }
 
+// TestSlowDirectory needs root, to be another user. Who has it asked all the time keeps nobody else from subscribing.
+func TestSlowDirectory(t *testing.T) {
+	t.Parallel()
+	w := &world{log: &lines{}, Bus: newTestBus(t)}
+	slow := func(ctx context.Context, uid uint32) (string, error) {
+		if uid == nobody {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		return nameOf(ctx, uid)
+	}
+	w.daemon = Open(w.Address(), slow, log.New(w.log, "", 0))
+	t.Cleanup(w.daemon.Close)
+	w.connected(t)
+	for range 40 {
+		object := w.join(t, nobody).Object(Name, Path)
+		for range callsMax + 1 {
+			object.Go(Interface+".Subscribe", dbus.FlagNoReplyExpected, nil)
+		}
+	}
+	begun := time.Now()
+	w.subscribe(t, games)
+	if took := time.Since(begun); took > callTime/2 {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // The daemon may be on the bus before the bus knows that it may be called so.
 func TestLateRules(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/totpd/totpd/daemon/internal/share"
 )
 
 // How many connections may be subscribed: all together, those of all users but root, and those of each
@@ -98,7 +100,7 @@ func (l *link) subscribe(ctx context.Context, name string) (account string, err 
 	}
 	who := subscriber{uid: has.uid}
 	if has.uid != 0 {
-		if who.user, err = l.bus.nameOf(ctx, has.uid); err != nil {
+		if who.user, err = l.userOf(ctx, has.uid); err != nil {
 			return "", fmt.Errorf("find the user of uid %d: %w", has.uid, err)
 		}
 		if who.user == "" { // it would be everybody's
@@ -118,4 +120,15 @@ func (l *link) subscribe(ctx context.Context, name string) (account string, err 
 		return "", err
 	}
 	return who.user, nil
+}
+
+// userOf is the user of a uid. One without a name is no subscriber, and keeps nobody else's from being looked up.
+func (l *link) userOf(ctx context.Context, uid uint32) (string, error) {
+	ctx = share.WithUID(ctx, uid)
+	giveBack, err := l.lookups.Take(ctx)
+	if err != nil {
+		return "", errTooMany
+	}
+	defer giveBack()
+	return l.bus.nameOf(ctx, uid)
 }

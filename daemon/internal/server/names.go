@@ -26,11 +26,11 @@ type Names struct {
 	groupsOf func(name string, among []string) (in, unknown []string, err error)
 }
 
-// NewNames returns Names that wait 2 s and let 64 lookups hang.
+// NewNames returns Names that wait 2 s and let 64 lookups hang, 16 of one requester.
 func NewNames() *Names {
 	return &Names{
 		Patience: 2 * time.Second,
-		slots:    share.New(64, 64),
+		slots:    share.New(64, 16),
 		byName:   user.Lookup,
 		byUID:    user.LookupId,
 		groupsOf: groupsOf,

@@ -23,7 +23,8 @@ func (c *Control) ServeOffline(plain net.Conn) error {
 		return fmt.Errorf("uid %d asks; only root may", int32(peer.UID))
 	}
 	c.offline = true
-	only := &single{conn: &conn{UnixConn: u, peer: peer, place: c.places.enter(arrival(peer), func() {})}, over: make(chan struct{})}
+	one := &conn{UnixConn: u, peer: peer, place: c.places.enter(arrival(peer), func() {}), leaves: func() {}}
+	only := &single{conn: one, over: make(chan struct{})}
 	c.http.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateClosed {
 			only.Close()

@@ -81,11 +81,12 @@ func (l *listener) Accept() (net.Conn, error) {
 			continue
 		}
 		c := &conn{UnixConn: u, peer: peer, listener: l}
-		if c.place = l.places.enter(arrival(peer), func() { u.Close() }); c.place != nil {
+		c.stays, c.leaves = context.WithCancel(context.Background())
+		if c.place = l.places.enter(arrival(peer), func() { c.hangUp() }); c.place != nil {
 			return c, nil
 		}
 		c.turnAway(errCrowded)
-		u.Close()
+		c.hangUp()
 	}
 }
 
@@ -95,6 +96,8 @@ type conn struct {
 	peer     Peer
 	listener *listener
 	place    *place
+	stays    context.Context // ends with the connection
+	leaves   context.CancelFunc
 	known    bool   // the peer is root, or has a name
 	name     string // canonical: the peer's, unless it is root
 }
@@ -115,7 +118,7 @@ func (c *conn) meet() error {
 	if c.known || c.peer.Root() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(share.With(context.Background(), neighbours(c.peer.UID)), stepTime)
+	ctx, cancel := context.WithTimeout(share.WithUID(c.stays, c.peer.UID), stepTime)
 	defer cancel()
 	name, err := c.listener.names.OfUID(ctx, c.peer.UID)
 	switch {
@@ -153,6 +156,11 @@ func (c *conn) counted() string {
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.place.giveBack()
+	return c.hangUp()
+}
+
+func (c *conn) hangUp() error {
+	c.leaves()
 	return c.UnixConn.Close()
 }
 

@@ -2,8 +2,8 @@ package server
 
 import (
 	"cmp"
-	"fmt"
 
+	"github.com/totpd/totpd/daemon/internal/share"
 	"github.com/totpd/totpd/daemon/internal/source"
 	"github.com/totpd/totpd/daemon/wire"
 )
@@ -19,18 +19,11 @@ func arrival(p Peer) holder {
 	if p.Root() {
 		return holder{kind: newcomers, person: "root"}
 	}
-	return holder{kind: namelesses, person: "uids without a name", part: neighbours(p.UID)}
-}
-
-// neighbours are the uids that lie together. A user has subordinate ones by 65,536, so they come from one or two
-// neighbourhoods, and nearly never from that of those with names.
-func neighbours(uid uint32) string {
-	first := uid &^ 0xffff
-	return fmt.Sprintf("uids %d to %d", first, first|0xffff)
+	return holder{kind: namelesses, person: "uids without a name", part: share.Neighbours(p.UID), detail: userOf(p).person}
 }
 
 // userOf is the user who speaks for itself.
-func userOf(p Peer) holder { return holder{kind: users, person: fmt.Sprintf("uid %d", p.UID)} }
+func userOf(p Peer) holder { return holder{kind: users, person: share.User(p.UID)} }
 
 // behind is the person for whom a caller that runs as root speaks, as that says: who comes from a remote host,
 // and on this host the user who started su or sudo. Where neither is named, all are one person, in parts by

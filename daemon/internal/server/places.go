@@ -10,6 +10,7 @@ type holder struct {
 	kind   kind
 	person string // nobody else has the same
 	part   string // of what the person holds, such as the logins as one user
+	detail string // of the part
 }
 
 // kind is what a holder's bound goes by.
@@ -181,8 +182,8 @@ func (s *places) makeRoom(who holder, inside bool) (victim *place, ok bool) {
 	return nil, false
 }
 
-// oldest finds the place to be taken away, among those in a state: of those who hold the most, in the part of
-// which they hold the most.
+// oldest finds the place to be taken away, among those in a state: of those who hold the most, in the part, and its
+// detail, of which they hold the most.
 func (s *places) oldest(state placeState, from func(holder) bool) *place {
 	var found *place
 	most := 0
@@ -198,19 +199,32 @@ func (s *places) oldest(state placeState, from func(holder) bool) *place {
 }
 
 func oldestOfLargest(all []*place, state placeState) *place {
-	parts := map[string]int{}
+	var left []*place
 	for _, p := range all {
 		if p.state == state {
-			parts[p.who.part]++
+			left = append(left, p)
 		}
 	}
-	var found *place
+	for _, name := range []func(holder) string{func(h holder) string { return h.part }, func(h holder) string { return h.detail }} {
+		left = largest(left, name)
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return left[0]
+}
+
+// largest returns those of the name that most have.
+func largest(all []*place, name func(holder) string) []*place {
+	named := map[string][]*place{}
+	var most []*place
 	for _, p := range all {
-		if p.state == state && (found == nil || parts[p.who.part] > parts[found.who.part]) {
-			found = p
+		n := append(named[name(p.who)], p)
+		if named[name(p.who)] = n; len(n) > len(most) {
+			most = n
 		}
 	}
-	return found
+	return most
 }
 
 func (s *places) takeAway(p *place) {

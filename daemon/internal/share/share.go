@@ -3,11 +3,14 @@
 //
 // Always true: nobody holds more slots than are left free. So one requester takes at most half of them, two
 // take a third each, and somebody who holds none gets one at once, until there are as many requesters as
-// slots. Of those who wait, the one who holds the fewest comes first.
+// slots. Of those who wait, the one who holds the fewest comes first. Requesters who may be one person form a
+// group, for which the same holds: there, one who holds none waits until another of them gives one back.
 package share
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -18,17 +21,20 @@ type Slots struct {
 
 	mu      sync.Mutex
 	free    int
-	held    map[string]int
-	waiting []*waiter // in the order in which they came
+	held    map[string]int // by requester
+	grouped map[string]int // by group
+	waiting []*waiter      // in the order in which they came
 }
 
 type waiter struct {
-	who     string
+	requester
 	granted chan struct{}
 }
 
 // New returns n slots, of which nobody holds more than each.
-func New(n, each int) *Slots { return &Slots{each: each, free: n, held: map[string]int{}} }
+func New(n, each int) *Slots {
+	return &Slots{each: each, free: n, held: map[string]int{}, grouped: map[string]int{}}
+}
 
 // Take waits for a slot for the requester of ctx, and returns what gives it back. It returns ctx's error when
 // ctx ends first.
@@ -36,7 +42,7 @@ func (s *Slots) Take(ctx context.Context) (giveBack func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := &waiter{who: Requester(ctx), granted: make(chan struct{})}
+	w := &waiter{requesterOf(ctx), make(chan struct{})}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, w)
 	s.grant()
@@ -63,19 +69,23 @@ func (s *Slots) giveBack(w *waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
-	if s.held[w.who]--; s.held[w.who] == 0 {
-		delete(s.held, w.who)
-	}
+	less(s.held, w.name)
+	less(s.grouped, w.group)
 	s.grant()
+}
+
+func less(count map[string]int, of string) {
+	if count[of]--; count[of] == 0 {
+		delete(count, of)
+	}
 }
 
 // grant gives slots to those who wait, as long as somebody may have one.
 func (s *Slots) grant() {
-	for s.free > 0 {
+	for {
 		next := -1
 		for i, w := range s.waiting {
-			has := s.held[w.who]
-			if has < s.free && has < s.each && (next < 0 || has < s.held[s.waiting[next].who]) {
+			if s.grouped[w.group] < s.free && s.held[w.name] < min(s.free, s.each) && (next < 0 || s.before(w, s.waiting[next])) {
 				next = i
 			}
 		}
@@ -85,20 +95,49 @@ func (s *Slots) grant() {
 		w := s.waiting[next]
 		s.waiting = slices.Delete(s.waiting, next, next+1)
 		s.free--
-		s.held[w.who]++
+		s.held[w.name]++
+		s.grouped[w.group]++
 		close(w.granted)
 	}
 }
 
+// before says whether a gets a slot before b, who came first.
+func (s *Slots) before(a, b *waiter) bool {
+	return cmp.Or(cmp.Compare(s.grouped[a.group], s.grouped[b.group]), cmp.Compare(s.held[a.name], s.held[b.name])) < 0
+}
+
+// requester is whose share is used; a group of its own, unless it is of one.
+type requester struct{ group, name string }
+
 type requesterKey struct{}
 
 // With returns a context that says whose share is used.
-func With(ctx context.Context, requester string) context.Context {
-	return context.WithValue(ctx, requesterKey{}, requester)
+func With(ctx context.Context, name string) context.Context { return WithGroup(ctx, name, name) }
+
+// WithGroup does so for one of a group.
+func WithGroup(ctx context.Context, group, name string) context.Context {
+	return context.WithValue(ctx, requesterKey{}, requester{group, name})
 }
 
 // Requester returns whose share is used, "" where nobody is named: the daemon itself.
-func Requester(ctx context.Context) string {
-	who, _ := ctx.Value(requesterKey{}).(string)
+func Requester(ctx context.Context) string { return requesterOf(ctx).name }
+
+func requesterOf(ctx context.Context) requester {
+	who, _ := ctx.Value(requesterKey{}).(requester)
 	return who
+}
+
+// User names a user who speaks for itself.
+func User(uid uint32) string { return fmt.Sprintf("uid %d", uid) }
+
+// Neighbours are a group: the uids that lie together. A user has subordinate ones (subuid(5)) by 65,536, so they
+// come from one or two neighbourhoods, and nearly never from that of those with names.
+func Neighbours(uid uint32) string {
+	first := uid &^ 0xffff
+	return fmt.Sprintf("uids %d to %d", first, first|0xffff)
+}
+
+// WithUID is With for a uid that may be a person's or not.
+func WithUID(ctx context.Context, uid uint32) context.Context {
+	return WithGroup(ctx, Neighbours(uid), User(uid))
 }

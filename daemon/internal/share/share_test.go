@@ -113,3 +113,40 @@ func TestWhoHoldsFewestComesFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(64, 8)
+		held := 0
+		for i := range 1000 {
+			ctx, cancel := context.WithTimeout(WithGroup(t.Context(), "uids 100000 to 165535", fmt.Sprint(i)), time.Millisecond)
+			if _, err := s.Take(ctx); err == nil {
+				held++
+			}
+			cancel()
+		}
+		if held != 32 {
+			t.Errorf("a group holds %d slots", held)
+		}
+		for _, who := range []string{"mallory", "alice"} {
+			ctx, cancel := context.WithTimeout(WithGroup(t.Context(), "uids 0 to 65535", who), time.Millisecond)
+			n := 0
+			for ; n < 64; n++ {
+				if _, err := s.Take(ctx); err != nil {
+					break
+				}
+			}
+			cancel()
+			if n != 8 {
+				t.Errorf("%s holds %d slots", who, n)
+			}
+		}
+	})
+}
+
+// All subordinate uids of one user lie together.
+func TestNeighbours(t *testing.T) {
+	if Neighbours(100000) != Neighbours(131071) || Neighbours(100000) == Neighbours(1000) || Neighbours(1000) != "uids 0 to 65535" {
+		t.Error(Neighbours(100000), Neighbours(131071), Neighbours(1000))
+	}
+}
