@@ -131,7 +131,7 @@ install: ## install what is built
 	@$(call install_config,packaging/pam.d/totpd,$(DESTDIR)/etc/pam.d/totpd)
 	@$(call install_config,packaging/totpd.toml,$(DESTDIR)/etc/totpd/totpd.toml)
 
-UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)
+UNITS = $(wildcard $(addprefix packaging/systemd/*.,service socket path timer))
 # DIRECTORY=FILES of what is installed as it lies here. The directories that don't follow PREFIX are
 # those in which systemd, D-Bus, polkit, pam-auth-update, authselect and AppArmor look.
 DATADIRS = \

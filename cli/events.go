@@ -28,8 +28,10 @@ factor is set up, locked or taken away, as it happens. root sees everybody's.
 totpctl log shows what happened before. Ctrl-C ends it.
 
 They come over the system bus, also across restarts of totpd. --json prints one
-object a line, with time, event (refused, locked, enrolled or disabled), user
-and, where there are such, service, source, reason, reference and device.`,
+object a line, with time, event (refused, locked, enrolled, disabled, lost or
+restored), user and, where there are such, service, source, reason, reference,
+device and detail. lost says that logins are no longer as totpctl setup made
+them, and restored that they are again: these are for root.`,
 		Example:           "  totpctl events --json",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -46,11 +48,12 @@ and, where there are such, service, source, reason, reference and device.`,
 type event struct {
 	Time      time.Time `json:"time"`
 	Event     string    `json:"event"`
-	User      string    `json:"user"`
+	User      string    `json:"user"` // empty: it is about the host
 	Service   string    `json:"service,omitempty"`
 	Source    string    `json:"source,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
 	Device    string    `json:"device,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
 	Reference string    `json:"reference,omitempty"`
 }
 
@@ -135,6 +138,8 @@ func eventOf(s *dbus.Signal, now time.Time) (event, bool) {
 		"Locked":   {&e.User, &e.Reference},
 		"Enrolled": {&e.User, &e.Device},
 		"Disabled": {&e.User},
+		"Lost":     {&e.Detail, &e.Reference},
+		"Restored": {&e.Reference},
 	}[name]
 	if !ours || fields == nil || len(s.Body) < len(fields) {
 		return event{}, false
@@ -170,6 +175,8 @@ func (c *command) printEvent(e event) error {
 		"locked":   colour.bad("locked") + " after too many wrong codes",
 		"enrolled": "second factor set up: " + e.Device,
 		"disabled": "second factor taken away",
+		"lost":     colour.bad("logins are no longer as totpctl setup made them") + ": " + e.Detail,
+		"restored": "logins are as totpctl setup made them again",
 	}[e.Event]
 	for _, more := range []struct{ what, value string }{{"by", e.Service}, {"from", e.Source}} {
 		if more.value != "" {
@@ -179,6 +186,6 @@ func (c *command) printEvent(e event) error {
 	if e.Reference != "" {
 		text += " (reference " + e.Reference + ")"
 	}
-	_, err := fmt.Fprintf(c.out, "%s %s: %s\n", e.Time.Local().Format(time.DateTime), e.User, text)
+	_, err := fmt.Fprintf(c.out, "%s %s: %s\n", e.Time.Local().Format(time.DateTime), cmp.Or(e.User, "this host"), text)
 	return err
 }

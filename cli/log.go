@@ -200,13 +200,14 @@ var whats = map[string]string{
 	"login": "login", "enrol": "enrolment", "disable": "disable", "authorize": "help allowed by polkit",
 	"control": "request", "devices": "change of devices", "recovery": "new recovery codes", "bypass": "bypass code",
 	"export": "export of keys", "unlock": "unlock", "reset": "reset", "forget": "forgetting of computers",
-	"backup": "backup",
+	"backup": "backup", "setup": "check of this host's logins",
 }
 
 // results are the words for how it was decided. That of what was done is its name alone.
 var results = map[string]string{
 	"accepted": "accepted", "not_due": "without a code", "retry": "asked again", "refused": "refused",
 	"unavailable": "could not be decided", "abandoned": "broken off", "started": "begun", "done": "done",
+	"lost": "a code may not be asked for any more",
 }
 
 // whys are the words for reasons that logins don't share with events.

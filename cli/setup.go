@@ -24,12 +24,15 @@ type setup struct {
 	one      bool // prompt
 	dryRun   bool
 	undo     bool
+	asks     bool // whether all is in place
+	watchful bool // have the daemon tell what isn't: for the unit
 	removal  bool // take back only if nothing else needs the module then
 	yes      bool
 
 	root   string // for tests and for trees that are no host yet: "/" is this host
 	module string // for tests: our module, where libpam wouldn't find it
 
+	wanted  plan.Want // by options and answers
 	journal *change.Journal
 	host    *plan.Host
 	scratch string
@@ -62,6 +65,12 @@ has one prompt: sshd's password method, display managers, Ansible's become.
 On a terminal, what isn't said is asked. Keep a root shell open, and try a
 second login right afterwards. --undo takes everything back.
 
+--check tells whether all is in place that setup has done or, with --service and
+--ssh, would do. It changes nothing and prints what differs: for configuration
+management, and for totpd-check.timer, which setup turns on. Exit status: 0 all
+is in place, 1 something differs, 2 wrong usage. With --json it prints in_place,
+wanted (array of commands) and differences (where, what, remedy, diff).
+
 --json prints one object: applied, services (name, already), changes (path, by,
 diff), notes, checks (service, what, ok, cause, hint) and refusals (where, why,
 hint).`,
@@ -77,11 +86,13 @@ hint).`,
 	f.BoolVar(&s.one, "one-prompt", false, "have password and code typed together")
 	f.BoolVarP(&s.dryRun, "dry-run", "n", false, "show and try the changes, and apply nothing")
 	f.BoolVar(&s.undo, "undo", false, "take back what setup has changed")
+	f.BoolVar(&s.asks, "check", false, "tell whether all is in place, and change nothing")
+	f.BoolVar(&s.watchful, "report", false, "with --check: have the daemon tell what differs")
 	f.BoolVarP(&s.yes, "yes", "y", false, "apply without asking")
 	f.StringVar(&s.root, "root", "/", "the host's root directory")
 	f.StringVar(&s.module, "module", "", "where pam_totpd.so is")
 	f.BoolVar(&s.removal, "before-removal", false, "with --undo: refuse where other lines name the module")
-	for _, name := range []string{"root", "module", "before-removal"} {
+	for _, name := range []string{"root", "module", "before-removal", "report"} {
 		if err := f.MarkHidden(name); err != nil {
 			panic(err)
 		}
@@ -112,7 +123,11 @@ func (s *setup) run(ctx context.Context, named bool) error {
 		return err
 	}
 	if os.Geteuid() != 0 && s.root == "/" {
-		return s.fail(errors.New("it changes files of /etc"), "as root: sudo totpctl setup")
+		what := "it changes files of /etc"
+		if s.asks {
+			what = "it looks at files that root alone may read"
+		}
+		return s.fail(errors.New(what), "as root: sudo totpctl setup")
 	}
 	if s.undo && !change.Exists(s.root) {
 		if !s.yes {
@@ -124,8 +139,11 @@ func (s *setup) run(ctx context.Context, named bool) error {
 		return s.fail(err, "")
 	}
 	defer s.close()
-	if s.undo {
+	switch {
+	case s.undo:
 		return s.takeBack(ctx)
+	case s.asks:
+		return s.check(ctx, named)
 	}
 	return s.turnOn(ctx, named)
 }
@@ -133,6 +151,10 @@ func (s *setup) run(ctx context.Context, named bool) error {
 // checkUse refuses options that don't go together.
 func (s *setup) checkUse() error {
 	switch {
+	case s.asks && (s.undo || s.dryRun || s.yes):
+		return &misuse{"--check changes nothing and asks nothing, so --undo, --dry-run and --yes have no meaning with it", "totpctl setup --check"}
+	case s.watchful && !s.asks:
+		return &misuse{"--report is for --check", "totpctl setup --check"}
 	case s.undo && (s.ssh != ""):
 		return &misuse{"--undo takes back everything, so --ssh has no meaning with it", "totpctl setup --undo"}
 	case s.undo && s.one:
@@ -143,11 +165,11 @@ func (s *setup) checkUse() error {
 		return &misuse{"with a key and a code there is no password to type the code with", "leave --one-prompt out, or --ssh " + string(plan.AnyCode)}
 	case s.dryRun && s.yes:
 		return &misuse{"--dry-run applies nothing, so there is nothing to say --yes to", "leave one of them out"}
-	case s.json && !s.dryRun && !s.yes:
+	case s.json && !s.dryRun && !s.yes && !s.asks:
 		return &misuse{"with --json nobody is asked", "add --dry-run or --yes"}
 	case s.ssh != "" && plan.Mode(s.ssh).Says() == "":
 		return &misuse{fmt.Sprintf("%q is nothing that ssh can ask for", printable(s.ssh)), "--ssh takes one of " + modes()}
-	case !s.in.terminal && !s.dryRun && !s.yes:
+	case !s.in.terminal && !s.dryRun && !s.yes && !s.asks:
 		what := "totpctl setup"
 		if s.undo {
 			what += " --undo"
@@ -171,7 +193,7 @@ func (s *setup) open() (err error) {
 		return err
 	}
 	journal := change.Open
-	if s.dryRun {
+	if s.dryRun || s.asks {
 		journal = change.Look
 	}
 	if s.journal, err = journal(s.root); err != nil {

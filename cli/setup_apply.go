@@ -80,7 +80,7 @@ func (s *setup) trial(ctx context.Context, tree *stack.Tree) (*trial.Trial, erro
 
 // apply makes the change and has sshd take its settings.
 func (s *setup) apply(p *plan.Plan) error {
-	c := change.Change{Files: p.Files, Why: "totpctl " + strings.Join(os.Args[1:], " "), At: s.now(), Tools: s.journal.Tools()}
+	c := change.Change{Files: p.Files, Why: s.wanted.Command(), At: s.now(), Tools: s.journal.Tools()}
 	forth := &tools{setup: s, files: p.Shared, reload: p.Reload}
 	for _, tool := range p.Tools {
 		run, record := s.toolCommands(tool)

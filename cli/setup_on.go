@@ -20,6 +20,7 @@ func (s *setup) turnOn(ctx context.Context, named bool) error {
 	if err != nil {
 		return err
 	}
+	s.wanted = want
 	p := plan.Make(ctx, s.host, want)
 	if err := s.lockedOut(p); err != nil {
 		p.Refusals = append(p.Refusals, err)
@@ -50,6 +51,7 @@ func (s *setup) turnOn(ctx context.Context, named bool) error {
 		return s.fail(err, "")
 	}
 	r.Applied = true
+	s.watch(true)
 	s.afterwards(p)
 	return s.report(r)
 }

@@ -56,6 +56,7 @@ func (s *setup) takeBack(ctx context.Context) error {
 		return s.fail(err, "")
 	}
 	r.Applied = true
+	s.watch(false)
 	s.say("\nTaken back: logins are as they were before totpctl setup. Try one before you close this shell.")
 	for _, l := range remaining(s.host.Tree) {
 		s.say("%s", fmt.Sprintf("Still there, since totpctl setup didn't put it there: %s: %s", l.Place, l))

@@ -42,6 +42,7 @@ const (
 	VerbLogAll Verb = "log-all" // LogRequest without User -> Log of everybody; root, or polkit's org.totpd.manage.log
 	VerbImport Verb = "import"  // ImportRequest -> Imported; root alone
 	VerbHealth Verb = "health"  // Nothing -> Health; root alone
+	VerbSetup  Verb = "setup"   // SetupRequest -> Nothing; root alone
 
 	VerbRemembered Verb = "remembered" // RememberedRequest -> Remembered; own, or root, or polkit's org.totpd.manage.status
 	VerbForget     Verb = "forget"     // ForgetRequest -> Remembered, those forgotten; own, or root, or polkit's org.totpd.manage.forget

@@ -122,6 +122,11 @@ func (j *Journal) planned(c Change) (contents, error) {
 			}
 			continue
 		}
+		if known { // somebody may have edited what we made
+			if err := j.keep(f, c.At); err != nil {
+				return contents{}, err
+			}
+		}
 		r := Record{Path: f.Path, Before: sum(f.Base), After: sum(f.After), Was: sum(f.Now), Edits: f.Edits, Since: c.At.UTC(), Why: c.Why}
 		if known && old.Before == r.Before {
 			r.Backup = old.Backup
@@ -143,7 +148,7 @@ func (j *Journal) planned(c Change) (contents, error) {
 // keep saves the present text of a file that is put back, unless we made it as it is.
 func (j *Journal) keep(f File, at time.Time) error {
 	old, known := j.record(f.Path)
-	if f.Now == nil || !f.Changes() || known && sum(f.Now) == old.After {
+	if f.Now == nil || !f.Changes() || known && (sum(f.Now) == old.After || sum(f.Now) == old.Before) {
 		return nil
 	}
 	return writeFile(filepath.Join(j.root, Dir, backupName(f.Path, at)), f.Now)

@@ -173,6 +173,39 @@ func TestUndoStopsWhereItIsUnclear(t *testing.T) {
 	has(t, root, "/etc/b", "-")
 }
 
+// A file that others have put back or replaced, or in which our line is commented out, is theirs as it is:
+// nothing is taken back in it, and the change can be made again.
+func TestFilesThatOthersPutBack(t *testing.T) {
+	for now, want := range map[string]string{
+		"one\ntwo\n":                      "one\ntwo\n",
+		"of another version\n":            "of another version\n",
+		"one\n#ours\ntwo\n":               "one\n#ours\ntwo\n",
+		"one\n# remark\n# ours\ntwo\n":    "one\n# ours\ntwo\n",
+		"":                                "",
+		"one\n# remark\nours, new\ntwo\n": "unclear",
+	} {
+		root, j := etc(t)
+		change := turnOn()
+		change.Files[0].After = []byte("one\n# remark\nours\ntwo\n")
+		change.Files[0].Edits = []Edit{{Line: 2, Add: []string{"# remark", "ours"}}}
+		apply(t, j, change)
+		put(t, root, "/etc/a", now)
+		base, edited, err := j.Base("/etc/a")
+		if want == "unclear" {
+			if !errors.Is(err, ErrUnclear) {
+				t.Errorf("%q: %q, %v", now, base, err)
+			}
+			continue
+		}
+		if string(base) != want || err != nil || edited != (now != "one\ntwo\n") {
+			t.Errorf("%q: %q, %v, %v", now, base, edited, err)
+		}
+		if stuck := takeBack(t, j); len(stuck) > 0 {
+			t.Errorf("%q: stuck: %v", now, stuck)
+		}
+	}
+}
+
 func TestSecondChangeOfOneFile(t *testing.T) {
 	root, j := etc(t)
 	apply(t, j, turnOn())

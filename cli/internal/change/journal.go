@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -99,6 +100,16 @@ func Exists(root string) bool {
 	return err == nil
 }
 
+// Busy tells whether a process has the journal open: Open would fail.
+func Busy(root string) bool {
+	f, err := os.Open(filepath.Join(root, Dir, "lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
 const journalName = "journal.json"
 
 // Close lets others have the journal.
@@ -149,6 +160,33 @@ func (j *Journal) Tools() []string { return slices.Clone(j.contents.Tools) }
 // Empty tells that nothing is left to take back.
 func (j *Journal) Empty() bool { return len(j.contents.Records) == 0 && len(j.contents.Tools) == 0 }
 
+// State is which of the texts that the journal knows a file has.
+type State int
+
+// The states. Of one that others have edited, none is known.
+const (
+	Edited State = iota
+	Made         // by the last change
+	Before       // it
+	Was          // what it was when the last change began
+)
+
+// State returns that of a file.
+func (j *Journal) State(path string) State {
+	r, known := j.record(path)
+	now, err := j.Read(path)
+	switch {
+	case !known || err != nil:
+	case sum(now) == r.After:
+		return Made
+	case sum(now) == r.Before:
+		return Before
+	case sum(now) == r.Was:
+		return Was
+	}
+	return Edited
+}
+
 func (j *Journal) record(path string) (Record, bool) {
 	i := slices.IndexFunc(j.contents.Records, func(r Record) bool { return r.Path == path })
 	if i < 0 {
@@ -170,7 +208,7 @@ func (j *Journal) Read(path string) ([]byte, error) {
 }
 
 // Base returns the text of a file without our lines, nil where there would be no file: of one that we never
-// changed, the text that it has. edited tells that somebody has changed it after us. The error is
+// changed, or that others have put back or replaced, the text that it has. edited tells that somebody has changed it after us. The error is
 // ErrUnclear, or that the file or its backup can't be read.
 func (j *Journal) Base(path string) (base []byte, edited bool, err error) {
 	now, err := j.Read(path)
@@ -189,11 +227,47 @@ func (j *Journal) Base(path string) (base []byte, edited bool, err error) {
 	case now == nil:
 		return nil, true, nil
 	}
-	base, err = Revert(now, r.Edits)
+	if base, err = Revert(now, r.Edits); err != nil {
+		if base, err = j.without(now, r); err == nil && base == nil {
+			base = []byte{} // emptied, not gone
+		}
+	}
 	if err == nil && r.Before == "" && len(bytes.TrimSpace(base)) == 0 {
 		base = nil
 	}
 	return base, true, err
+}
+
+// without returns a text in which nothing of ours counts any more: the file was put back or replaced, or our
+// lines were taken out or commented out. What is left of our remarks goes. A line that has a word of ours which
+// the file didn't have before is ours, changed: it can't be told what is whose.
+func (j *Journal) without(now []byte, r Record) ([]byte, error) {
+	before, err := j.backup(r)
+	if err != nil {
+		return nil, err
+	}
+	var words, remarks []string
+	for _, e := range r.Edits {
+		for _, line := range e.Add {
+			if strings.HasPrefix(strings.TrimSpace(line), "#") {
+				remarks = append(remarks, line)
+				continue
+			}
+			for word := range strings.FieldsSeq(line) {
+				if !bytes.Contains(before, []byte(word)) {
+					words = append(words, word)
+				}
+			}
+		}
+	}
+	lines := split(now)
+	for _, line := range lines {
+		counts := !strings.HasPrefix(strings.TrimSpace(line), "#")
+		if counts && slices.ContainsFunc(words, func(word string) bool { return strings.Contains(line, word) }) {
+			return nil, ErrUnclear
+		}
+	}
+	return join(slices.DeleteFunc(lines, func(line string) bool { return slices.Contains(remarks, line) })), nil
 }
 
 func (j *Journal) backup(r Record) ([]byte, error) {

@@ -127,6 +127,6 @@ func (x *exam) configProblems(text string) {
 // come, of a clock that was wrong then, tells nothing.
 func (x *exam) newer(f *File, unit string) bool {
 	u := x.units[unit]
-	changed := f.info.ModTime()
+	changed := f.changed()
 	return u != nil && u.Active == "active" && changed.After(u.Since) && !changed.After(x.Now)
 }

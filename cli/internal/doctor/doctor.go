@@ -76,24 +76,41 @@ type exam struct {
 	container bool
 }
 
+// Logins looks only at what has to do with whether logins ask for a code: the module, PAM's stacks and sshd.
+func Logins(ctx context.Context, h Host) Report {
+	x := newExam(ctx, h)
+	x.examine(x.lookHost, x.lookUnits, x.lookProcess, x.lookModule, x.lookStacks, x.lookSSHD)
+	return x.report
+}
+
 // Examine looks at everything and returns what it found. It ends early when ctx does.
 func Examine(ctx context.Context, h Host) Report {
+	x := newExam(ctx, h)
+	x.examine(
+		x.lookHost, x.lookUnits, x.lookProcess, x.lookConfig, x.lookDaemon, x.lookProcess, x.judgeUser, x.judgeUnits,
+		x.lookSockets, x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookHealth, x.lookClock,
+		x.lookSELinux, x.lookAppArmor, x.lookPeople, x.lookRules, x.lookSetup,
+	)
+	return x.report
+}
+
+func newExam(ctx context.Context, h Host) *exam {
 	x := &exam{Host: h, ctx: ctx, together: map[string]bool{}}
 	x.report.Findings, x.report.Fine, x.report.Unseen = []Finding{}, []Line{}, []Line{}
 	x.report.Facts.Time, x.report.Facts.UID = h.Now, h.UID
 	x.report.Facts.Versions.Command = cmp.Or(h.Version, "unknown")
-	for _, look := range []func(){
-		x.lookHost, x.lookUnits, x.lookProcess, x.lookConfig, x.lookDaemon, x.lookProcess, x.judgeUser, x.judgeUnits,
-		x.lookSockets, x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookHealth, x.lookClock,
-		x.lookSELinux, x.lookAppArmor, x.lookPeople, x.lookRules, x.lookSetup,
-	} {
-		if ctx.Err() != nil {
+	return x
+}
+
+// examine looks at one topic after the other.
+func (x *exam) examine(looks ...func()) {
+	for _, look := range looks {
+		if x.ctx.Err() != nil {
 			break
 		}
 		look()
 	}
 	x.report.sort()
-	return x.report
 }
 
 // judgeUser: systemd starts the daemon as its own user. Started by hand, it may be anybody's.

@@ -316,8 +316,25 @@ var faults = []fault{
 
 	{name: "put back by hand", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\n") }, want: "setup-changed"},
 	{name: "edited afterwards", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\nours\ntwo\n") }, want: "setup-changed", remedy: "totpctl setup --undo --dry-run"},
-	{name: "edited past recognition", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\ntheirs\n") }, want: "setup-stuck",
+	{name: "edited past recognition", plant: func(h *host) { h.setUp(); h.write("etc/file", "one\nours, changed\n") }, want: "setup-stuck",
 		place: "/etc/file", remedy: "cp /var/lib/totpd-setup/etc:file."},
+	{name: "replaced", plant: func(h *host) { h.setUp(); h.write("etc/file", "another version\n") }, want: "setup-changed"},
+	{name: "a service's file put back", plant: func(h *host) { h.setUpService(); h.write("etc/pam.d/vlock", vlock) }, want: "setup-lost",
+		place: "/etc/pam.d/vlock", remedy: "totpctl setup --service vlock --yes", root: true},
+	{name: "a service's file of a later version", plant: func(h *host) { h.setUpService(); h.write("etc/pam.d/vlock", "# later\n"+vlock) }, want: "setup-lost", root: true},
+	{name: "a service's line commented out", plant: func(h *host) { h.setUpService(); h.run("sed -i 's/^auth  required/#&/' etc/pam.d/vlock") }, want: "setup-lost", root: true},
+	{name: "a service's line with another argument", plant: func(h *host) { h.setUpService(); h.run("sed -i 's/pam_totpd.so/& debug/' etc/pam.d/vlock") }, want: "setup-stuck", root: true},
+	{name: "a service's line made optional", plant: func(h *host) {
+		h.setUpService()
+		h.run("sed -i 's/^auth  required/auth  optional/' etc/pam.d/vlock")
+	}, want: "setup-lost stack-optional", remedy: "sed -i", root: true},
+	{name: "a service's file gone", plant: func(h *host) { h.setUpService(); h.run("rm etc/pam.d/vlock; mkdir usr/bin; touch usr/bin/vlock") },
+		want: "setup-lost", place: "/etc/pam.d/vlock", remedy: "cp /var/lib/totpd-setup/etc:pam.d:vlock.", root: true},
+	{name: "a service gone as a whole", plant: func(h *host) { h.setUpService(); h.run("rm etc/pam.d/vlock") }, want: "setup-changed", root: true},
+	{name: "what a service includes lets everybody in", plant: func(h *host) {
+		h.setUpService()
+		h.run("sed -i 's/^@include.*/auth sufficient pam_unix.so/' etc/pam.d/vlock")
+	}, want: "setup-lost stack-skipped", root: true},
 	{name: "stopped half-way", plant: func(h *host) {
 		h.setUp()
 		h.run(fmt.Sprintf(`sed -i 's/"was": *"[0-9a-f]*"/"was": "%x"/' var/lib/totpd-setup/journal.json`, sha256.Sum256([]byte("half\n"))))
@@ -430,6 +447,30 @@ func (h *host) setUp() {
 	err = journal.Apply(change.Change{At: h.Now, Files: []change.File{
 		{Path: "/etc/file", Now: before, Base: before, After: []byte("one\nours\n"), Edits: edits},
 	}})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+const vlock = "@include common-auth\n@include common-account\n"
+
+// setUpService has a service ask for a code as totpctl setup does it.
+func (h *host) setUpService() {
+	h.Helper()
+	before, lines := []byte(vlock), []string{"# totpd: a one-time code", "auth  required  pam_totpd.so"}
+	h.write("etc/pam.d/vlock", vlock)
+	journal, err := change.Open(h.root)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer journal.Close()
+	edits := []change.Edit{{Line: 2, Add: lines}}
+	after, err := change.Apply(before, edits)
+	if err == nil {
+		err = journal.Apply(change.Change{At: h.Now, Why: "totpctl setup --service vlock", Files: []change.File{
+			{Path: "/etc/pam.d/vlock", Now: before, Base: before, After: after, Edits: edits},
+		}})
+	}
 	if err != nil {
 		h.Fatal(err)
 	}

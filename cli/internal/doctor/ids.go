@@ -124,6 +124,7 @@ var Kinds = []Kind{
 	{"people-waiting", Note, "somebody must wait after wrong codes"},
 	{"people-gone", Note, "an account's user is gone from the host"},
 
+	{"setup-lost", Error, "logins are no longer as totpctl setup made them"},
 	{"setup-unreadable", Warning, "the notes of totpctl setup can't be read"},
 	{"setup-stuck", Warning, "totpctl setup --undo can't take a file back"},
 	{"setup-unfinished", Warning, "totpctl setup was stopped half-way"},

@@ -2,14 +2,20 @@ package doctor
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
+	"os"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/plan"
+	"github.com/totpd/totpd/cli/internal/sshd"
+	"github.com/totpd/totpd/cli/internal/stack"
 )
 
-// lookSetup compares what totpctl setup has noted with what is there, since --undo goes by its notes.
+// lookSetup compares what totpctl setup has done with what is there: whether logins are still as it made them,
+// and whether --undo finds its way.
 func (x *exam) lookSetup() {
 	notes := path.Join(change.Dir, "journal.json")
 	journal, err := change.Look(cmp.Or(x.Root, "/"))
@@ -24,14 +30,51 @@ func (x *exam) lookSetup() {
 	case journal.Empty():
 		return // setup was never run, or all was taken back
 	}
+	lost := x.lookLost(journal)
 	_, stuck := journal.Undo()
 	for _, s := range stuck {
-		x.found("setup-stuck", s.Path, putBack(journal, s.Path), "totpctl setup --undo can't take %s back: %v", s.Path, s.Err)
+		if !slices.Contains(lost, s.Path) { // of one cause the worst is told
+			x.found("setup-stuck", s.Path, putBack(journal, s.Path), "totpctl setup --undo can't take %s back: %v", s.Path, s.Err)
+		}
 	}
 	for _, r := range journal.Records() {
-		x.judgeRecord(journal, r)
+		if !slices.Contains(lost, r.Path) {
+			x.judgeRecord(journal, r)
+		}
 	}
-	x.fine("setup", "totpctl setup can take back what it changed")
+	x.fine("setup", "logins are as totpctl setup has made them, and it can take that back")
+}
+
+// lookLost finds what is no longer as totpctl setup made it, and returns the files.
+func (x *exam) lookLost(journal *change.Journal) (files []string) {
+	scratch, err := os.MkdirTemp("", "totpctl-doctor-")
+	if err != nil {
+		x.unseen("setup", "whether logins are still as totpctl setup made them: %v", err)
+		return nil
+	}
+	defer os.RemoveAll(scratch)
+	root := cmp.Or(x.Root, "/")
+	h := &plan.Host{Root: root, Tree: stack.Open(root), Journal: journal, Scratch: scratch}
+	if h.SSHD, err = sshd.Find(root); err != nil && !errors.Is(err, sshd.ErrNone) {
+		x.unseen("setup", "whether sshd is still as totpctl setup made it: %v", err)
+	}
+	for _, d := range plan.Missing(x.ctx, h, plan.Wanted(journal.Records(), journal.Tools())) {
+		file, _, _ := strings.Cut(d.Where, ":")
+		if d.First != "" && strings.HasPrefix(file, "/etc/ssh/") && x.hasFound("sshd") {
+			continue // that says more
+		}
+		files = append(files, file)
+		remedy := d.Command
+		switch {
+		case d.Unclear:
+			command, _, _ := strings.Cut(putBack(journal, file), "  #")
+			remedy = command + " && " + remedy
+		case d.First != "":
+			remedy = d.First + "; then: " + remedy
+		}
+		x.found("setup-lost", d.Where, remedy, "%s: %s", d.Where, d.What)
+	}
+	return files
 }
 
 // putBack is the command that makes a file what it was before totpctl setup.
@@ -49,18 +92,12 @@ func (x *exam) judgeRecord(journal *change.Journal, r change.Record) {
 	if err != nil {
 		return // it is stuck
 	}
-	text, _ := journal.Read(r.Path)
-	now := ""
-	if text != nil {
-		sum := sha256.Sum256(text)
-		now = hex.EncodeToString(sum[:])
-	}
-	switch {
-	case now == r.After:
-	case now == r.Before:
-		x.found("setup-changed", r.Path, "totpctl setup --undo  # when the rest is to be taken back too",
-			"%s is as it was before totpctl setup", r.Path)
-	case now == r.Was:
+	switch state := journal.State(r.Path); {
+	case state == change.Made:
+	case state == change.Before:
+		x.found("setup-changed", r.Path, "totpctl setup --check  # tells whether anything is missing for that",
+			"%s is as it was before totpctl setup, which needs no change in it any more", r.Path)
+	case state == change.Was:
 		x.found("setup-unfinished", r.Path, "totpctl setup --undo", "totpctl setup was stopped half-way: %s isn't yet as it should be", r.Path)
 	case edited:
 		x.found("setup-changed", r.Path, "totpctl setup --undo --dry-run  # shows what would be taken back",

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // File is what is known of a file without opening it.
@@ -49,6 +50,17 @@ func fileOf(path string, info fs.FileInfo) *File {
 	}
 	f.Owner = strconv.FormatUint(uint64(f.uid), 10)
 	return f
+}
+
+// changed is when the file was written or put in its place: a copy may bring the time of its original.
+func (f *File) changed() time.Time {
+	at := f.info.ModTime()
+	if s, ok := f.info.Sys().(*syscall.Stat_t); ok {
+		if status := time.Unix(s.Ctim.Unix()); status.After(at) {
+			return status
+		}
+	}
+	return at
 }
 
 // perm is the file's mode bits.

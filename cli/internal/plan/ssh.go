@@ -106,8 +106,11 @@ func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode, onePrompt boo
 	}
 	file := change.File{Path: DropIn, After: text, Edits: whole(text)}
 	base, now, r := h.base(DropIn)
-	if r != nil {
+	if r != nil && now == nil {
 		return r
+	}
+	if r != nil { // it is ours as a whole, and made anew
+		p.note("%s was edited after totpctl setup and is made anew; the edited one is kept in %s", DropIn, change.Dir)
 	}
 	if base != nil {
 		return &Refusal{DropIn, "there is a file of this name with lines that aren't ours", "move those lines into another file, such as " + sshd.DropIns + "/50-local.conf"}

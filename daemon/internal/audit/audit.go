@@ -36,6 +36,7 @@ const (
 	Unlock    Kind = "unlock"    // failures forgotten
 	Reset     Kind = "reset"     // everything taken away, for the next login to enrol
 	Backup    Kind = "backup"    // all accounts copied to a backup, or put back from one
+	Setup     Kind = "setup"     // what totpctl setup has done is no longer there, or is again
 	Trial     Kind = "trial"     // a login that totpctl only tried: no login, and listeners don't hear of it
 )
 
@@ -52,6 +53,7 @@ const (
 	Abandoned   Result = "abandoned"   // the other side hung up before the verdict
 	Started     Result = "started"     // an enrolment waits for its first code
 	Done        Result = "done"        // the account was changed
+	Lost        Result = "lost"        // logins may be without a second factor
 )
 
 // Event is one decision. Empty fields are left out.

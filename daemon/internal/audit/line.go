@@ -30,6 +30,7 @@ var messageIDs = map[Kind]string{
 	Unlock:    "e44c44f7a9c3ae918545257b5b09bdbd",
 	Reset:     "1dec5ea1242133b8079b853211aa2f6d",
 	Backup:    "92ccdea11f8a1c3bc66ca66df77b571c",
+	Setup:     "a1f0c9d27b5e4d0b8f36e2c47d915b0e",
 	Trial:     "4be0a5d9c1f74c2e9a63e85f07d2b691",
 }
 
@@ -119,7 +120,7 @@ func (e *Event) priority() journal.Priority {
 		return journal.PriInfo
 	}
 	switch e.Result {
-	case Unavailable:
+	case Unavailable, Lost:
 		return journal.PriErr
 	case Refused, Retry:
 		return journal.PriNotice

@@ -25,6 +25,10 @@ func signalsOf(e audit.Event) []told {
 		owner := e.Reason != "not_own_login"
 		all := []told{{"Refused", user, owner, []any{user, clean(e.Service), clean(e.Source), clean(e.Reason), clean(e.Reference)}}}
 		return append(all, locked(e, user)...)
+	case e.Kind == audit.Setup && e.Result == audit.Lost:
+		return []told{{"Lost", "", false, []any{clean(e.Detail), clean(e.Reference)}}}
+	case e.Kind == audit.Setup && e.Result == audit.Done:
+		return []told{{"Restored", "", false, []any{clean(e.Reference)}}}
 	case e.Result == audit.Refused:
 		return locked(e, user)
 	case e.Kind == audit.Enrol && e.Result == audit.Done:

@@ -342,6 +342,7 @@ func TestDocument(t *testing.T) {
 	sent := map[string]string{}
 	for _, e := range []audit.Event{
 		refusedLogin("x"), {Kind: audit.Enrol, Result: audit.Done}, {Kind: audit.Disable, Result: audit.Done},
+		{Kind: audit.Setup, Result: audit.Lost}, {Kind: audit.Setup, Result: audit.Done},
 	} {
 		for _, s := range signalsOf(e) {
 			sent[s.name] = dbus.SignatureOf(s.body...).String()

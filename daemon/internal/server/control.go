@@ -91,6 +91,8 @@ type Control struct {
 	stop      context.CancelFunc
 	http      http.Server
 	offline   bool // no daemon: see ServeOffline
+
+	setupState setupState
 }
 
 // NewControl returns a server of the API.

@@ -278,6 +278,8 @@ func TestWhoMayAsk(t *testing.T) {
 		{control.VerbPolicy, control.PolicyRequest{User: "nobody"}, 0, ""},
 		{control.VerbPolicy, control.PolicyRequest{User: "no such user"}, 0, control.ErrUnknownUser},
 		{control.VerbPolicy, control.PolicyRequest{From: "10.0.0.0/8"}, stranger, control.ErrBadRequest},
+		{control.VerbSetup, control.SetupRequest{Lost: []string{"x"}}, stranger, control.ErrNotAllowed},
+		{control.VerbSetup, control.SetupRequest{}, 0, ""},
 		{control.VerbHealth, control.Nothing{}, stranger, control.ErrNotAllowed},
 		{control.VerbHealth, control.Nothing{}, 0, ""},
 		{control.VerbImport, control.ImportRequest{Users: []control.ImportUser{{User: "nobody"}}}, stranger, control.ErrNotAllowed},

@@ -69,6 +69,7 @@ var verbs = map[control.Verb]verb{
 	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", audit.Reset, func(r control.ResetRequest) string { return r.User }, (*call).reset),
 	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", audit.Control, func(r control.LogRequest) string { return r.User }, (*call).logOf),
 	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", audit.Control, nil, (*call).logAll),
+	control.VerbSetup:  legal(rootOnly, "", audit.Setup, nil, (*call).setup),
 	control.VerbHealth: legal(rootOnly, "", audit.Control, nil, (*call).health),
 	control.VerbImport: legal(rootOnly, "", audit.Enrol, nil, (*call).takeOver),
 }
