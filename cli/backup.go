@@ -79,7 +79,7 @@ key_file and key_before.`,
 
 // backup leaves a whole file, or none.
 func (c *command) backup(ctx context.Context, path string, withKey bool) (err error) {
-	if err := forRoot("backup", path); err != nil {
+	if err := forRoot("backup " + quote(path)); err != nil {
 		return err
 	}
 	f, err := createFile(path)
@@ -111,7 +111,7 @@ func (c *command) backup(ctx context.Context, path string, withKey bool) (err er
 }
 
 func (c *command) restore(ctx context.Context, path string, yes bool) error {
-	if err := forRoot("restore", path); err != nil {
+	if err := forRoot("restore " + quote(path)); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -161,11 +161,11 @@ func asFailure(verb string, err error) error {
 }
 
 // forRoot refuses others.
-func forRoot(verb, path string) error {
+func forRoot(command string) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	return &failure{err: errors.New("only root may do this"), hint: "as root: totpctl " + verb + " " + quote(path)}
+	return &failure{err: errors.New("only root may do this"), hint: "as root: totpctl " + command}
 }
 
 func inFile(path string, err error, hint string) error {

@@ -81,7 +81,19 @@ issuer = "testhost"
 		return err
 	}
 	env.Defer(func() { h.signal(syscall.SIGKILL) })
+	if err := h.init(); err != nil {
+		return err
+	}
 	return h.start()
+}
+
+// init makes the store, as the package does at the first installation.
+func (h *host) init() error {
+	out, err := exec.Command(filepath.Join(bin, "totpd"), "-config", filepath.Join(h.dir, "effective.toml"), "-init").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("make a store: %w: %s", err, out)
+	}
+	return nil
 }
 
 // start starts the daemon and waits until it answers.
@@ -167,17 +179,21 @@ func (h *host) servePasswords() (stop func(), err error) {
 	return func() { l.Close(); running.Wait() }, nil
 }
 
-// cmdDaemon is: daemon start | stop | freeze. The end of the story kills a frozen one.
+// cmdDaemon is: daemon init | start | stop | kill | freeze. The end of the story kills a frozen one.
 func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	h := ts.Value(hostKey{}).(*host)
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: daemon start | stop | freeze")
+		ts.Fatalf("usage: daemon init | start | stop | kill | freeze")
 	}
 	switch args[0] {
+	case "init":
+		ts.Check(h.init())
 	case "start":
 		ts.Check(h.start())
 	case "stop":
 		h.signal(syscall.SIGTERM)
+	case "kill":
+		h.signal(syscall.SIGKILL)
 	case "freeze":
 		h.signal(syscall.SIGSTOP)
 	default:

@@ -30,7 +30,7 @@ func TestHelpNamesTheFieldsOfJSON(t *testing.T) {
 			Ended control.Revoked
 		}{},
 		"export": control.Export{}, "import": importReport{}, "setup": report{}, "version": versions{},
-		"backup": control.BackupReport{}, "restore": control.RestoreReport{},
+		"backup": control.BackupReport{}, "restore": control.RestoreReport{}, "accept-loss": control.LossReport{},
 	} {
 		cmd, _, err := root.Find(strings.Fields(verb))
 		if err != nil {

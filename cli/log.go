@@ -229,6 +229,7 @@ var whys = map[string]string{
 	"after_enrolment": "once enrolled", "before_code": "before a code, after a wrong password or none",
 	"after_code": "after the code", "not_delivered": "the login program had given up before the answer",
 	"bad_bypass": "no such time or number of uses", "no_bypass": "no such code", "no_computer": "no such computer",
+	"accept_loss": "lost accounts, or changes of them, were given up",
 }
 
 // inPlainWords is an entry as a line for people.

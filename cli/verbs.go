@@ -34,6 +34,7 @@ var groups = []struct {
 		newDoctor,
 		newBackup,
 		newRestore,
+		newAcceptLoss,
 		newVersion,
 		newCompletion,
 	}},

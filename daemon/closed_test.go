@@ -100,7 +100,7 @@ func TestBrokenSettings(t *testing.T) {
 func TestCannotStartAndIsStopped(t *testing.T) {
 	w := newWorld(t)
 	held := w.hold(t)
-	if err := os.Mkdir(w.path("totpd.db"), 0o700); err != nil {
+	if err := errors.Join(os.Remove(w.path("totpd.db")), os.Mkdir(w.path("totpd.db"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	r := w.launch(t, held)

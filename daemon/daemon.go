@@ -90,7 +90,7 @@ func start(ctx context.Context, file string, cfg config.Config, lines *audit.Que
 	}
 	if err != nil {
 		defer d.close()
-		return nil, d.turnAway(err)
+		return nil, d.turnAway(atTheFirst(err, file, cfg))
 	}
 	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, d.log)
 	d.audit.Tell(d.bus.Record)

@@ -31,10 +31,11 @@ const flushTime = time.Second
 
 // options are the command line.
 type options struct {
-	config                           string // empty: config.DefaultFile, which may be missing
-	expect                           string // a table to test the rules against
-	backup                           string // empty, backupAccounts or backupAll
-	check, offline, restore, version bool
+	config string // empty: config.DefaultFile, which may be missing
+	expect string // a table to test the rules against
+	backup string // empty, backupAccounts or backupAll
+
+	check, begin, offline, restore, acceptLoss, version bool
 }
 
 func main() {
@@ -59,12 +60,16 @@ func main() {
 
 func run(o options) error {
 	switch {
+	case o.begin:
+		return begin(o.config, newLog())
 	case o.offline:
 		return offline(o.config, newLog())
 	case o.backup != "":
 		return backup(o.config, o.backup, newLog())
 	case o.restore:
 		return restore(o.config, newLog())
+	case o.acceptLoss:
+		return acceptLoss(o.config, newLog())
 	}
 	cfg, err := config.Load(o.config)
 	switch {
@@ -97,12 +102,14 @@ func parse(args []string, errout io.Writer) (options, error) {
 	f.StringVar(&o.config, "config", "", "read settings from `FILE` (default "+config.DefaultFile+")")
 	f.BoolVar(&o.check, "check", false, "explain the effective settings and exit; status 1 when they are broken")
 	f.StringVar(&o.expect, "expect", "", "with -check: test the rules against the table in `FILE`; status 1 when they differ")
+	f.BoolVar(&o.begin, "init", false, "make the store at the first installation, and exit; nothing where there is one")
 	f.BoolVar(&o.offline, "offline", false, "serve root at the other end of standard input from the store, without a daemon")
 	f.StringVar(&o.backup, "backup", "", "write `WHAT`, accounts or all, to the file that is standard input")
 	f.BoolVar(&o.restore, "restore", false, "put the accounts back from the file that is standard input; no daemon may run")
+	f.BoolVar(&o.acceptLoss, "accept-loss", false, "go on with what is left of the accounts; no daemon may run")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	f.Usage = func() {
-		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check [-expect FILE] | -offline | -backup WHAT | -restore]")
+		fmt.Fprintln(errout, "usage: totpd [-config FILE] [-check [-expect FILE] | -init | -offline | -backup WHAT | -restore | -accept-loss]")
 		f.PrintDefaults()
 		fmt.Fprintln(errout, "example: totpd -config /etc/totpd/totpd.toml -check")
 	}
@@ -118,7 +125,7 @@ func parse(args []string, errout io.Writer) (options, error) {
 	case o.backup != "" && o.backup != backupAccounts && o.backup != backupAll:
 		wrong = "-backup is of accounts, or of all"
 	case o.alone() > 1:
-		wrong = "-check, -offline, -backup and -restore don't go together"
+		wrong = "-check, -init, -offline, -backup, -restore and -accept-loss don't go together"
 	default:
 		return o, nil
 	}
@@ -130,7 +137,7 @@ func parse(args []string, errout io.Writer) (options, error) {
 // alone counts the options that each ask for something else.
 func (o options) alone() int {
 	n := 0
-	for _, asked := range []bool{o.check, o.offline, o.backup != "", o.restore} {
+	for _, asked := range []bool{o.check, o.begin, o.offline, o.backup != "", o.restore, o.acceptLoss} {
 		if asked {
 			n++
 		}

@@ -69,7 +69,16 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{dir: dir}
 	w.configure(t, "")
+	w.init(t)
 	return w
+}
+
+// init makes the store, as the package does at the first installation.
+func (w *world) init(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command(filepath.Join(bin, "totpd"), "-config", w.path("totpd.toml"), "-init").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -80,6 +89,18 @@ func (w *world) configure(t *testing.T, more string) {
 	text := fmt.Sprintf("[listen]\nlogin = %q\ncontrol = %q\n[store]\npath = %q\n[key]\nfile = %q\n%s",
 		w.path("run/login.sock"), w.path("run/control.sock"), w.path("totpd.db"), w.path("totpd.key"), more)
 	if err := os.WriteFile(w.path("totpd.toml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chown has the directory, and what is in it, belong to another user.
+func (w *world) chown(t *testing.T, owner int) {
+	t.Helper()
+	files, err := filepath.Glob(w.path("*"))
+	for _, path := range append(files, w.dir) {
+		err = errors.Join(err, os.Chown(path, owner, owner))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

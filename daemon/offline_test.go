@@ -168,7 +168,7 @@ func TestOffline(t *testing.T) {
 		}
 	}
 	files, err := filepath.Glob(w.path("*"))
-	if want := fmt.Sprint([]string{w.path("totpd.db"), w.path("totpd.toml")}); err != nil || fmt.Sprint(files) != want {
+	if want := fmt.Sprint([]string{w.path("totpd.db"), w.path("totpd.db.commits"), w.path("totpd.toml")}); err != nil || fmt.Sprint(files) != want {
 		t.Errorf("files %v, %v, want %s", files, err, want)
 	}
 }
@@ -282,9 +282,9 @@ func TestOfflineWhenAllIsBroken(t *testing.T) {
 		want    string
 	}{
 		{"a later store", func() error {
-			return exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 3").Run()
-		}, "open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 3, and this one knows schema 2: install the later one again, or put back a copy from before it"},
-		{"no store", func() error { return os.Remove(w.path("totpd.db")) }, "open store " + w.path("totpd.db") + ": there is none"},
+			return exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 4").Run()
+		}, "open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 4, and this one knows schema 3: install the later one again, or put back a copy from before it"},
+		{"no store", func() error { return os.Remove(w.path("totpd.db")) }, "open store " + w.path("totpd.db") + ": the database is missing"},
 		{"no directory", func() error {
 			return os.WriteFile(w.path("totpd.toml"), []byte("[store]\npath = \"/nowhere/totpd.db\"\n"), 0o644)
 		}, "open store /nowhere/totpd.db: stat /nowhere: no such file or directory"},
@@ -354,9 +354,7 @@ func TestOfflineAsTheOwner(t *testing.T) {
 	needRoot(t)
 	w := newWorld(t)
 	const owner = 65534
-	if err := os.Chown(w.dir, owner, owner); err != nil {
-		t.Fatal(err)
-	}
+	w.chown(t, owner)
 	daemon := w.start(t, func(c *exec.Cmd) {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner, Gid: owner}}
 	})

@@ -17,9 +17,7 @@ func TestRescueShell(t *testing.T) {
 	needRoot(t)
 	w := newWorld(t)
 	const owner = 65534
-	if err := os.Chown(w.dir, owner, owner); err != nil {
-		t.Fatal(err)
-	}
+	w.chown(t, owner)
 	asOwner := func(c *exec.Cmd) {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner, Gid: owner}}
 	}
@@ -88,14 +86,14 @@ func TestRescueShell(t *testing.T) {
 func TestLaterStoreIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.start(t).end(t, syscall.SIGTERM)
-	if out, err := exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 3").CombinedOutput(); err != nil {
+	if out, err := exec.Command("sqlite3", w.path("totpd.db"), "PRAGMA user_version = 4").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	before, err := os.ReadFile(w.path("totpd.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "totpd: open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 3, and this one knows schema 2: " +
+	want := "totpd: open store " + w.path("totpd.db") + ": a later totpd has written it, in schema 4, and this one knows schema 3: " +
 		"install the later one again, or put back a copy from before it\n"
 	if got := w.fails(t); got != want {
 		t.Errorf("%q, want %q", got, want)

@@ -79,6 +79,9 @@ type daemon struct {
 
 // start runs totpd on a store until it says that it is ready.
 func (s store) start(program string) (*daemon, error) {
+	if out, err := exec.Command(program, "-config", s.path("totpd.toml"), "-init").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("make a store: %w: %s", err, out)
+	}
 	notify := s.path("notify.sock")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
 	if err != nil {

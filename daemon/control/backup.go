@@ -19,3 +19,10 @@ type RestoreReport struct {
 	KeyFile   string    `json:"key_file,omitempty"`
 	KeyBefore string    `json:"key_before,omitempty"` // the file that has the key as it was
 }
+
+// LossReport is what totpd -accept-loss says on its standard output.
+type LossReport struct {
+	New      bool     `json:"new"` // nothing was left: nobody is enrolled
+	Accounts int      `json:"accounts"`
+	Broken   []string `json:"broken,omitempty"` // whose accounts can't be read
+}

@@ -99,14 +99,14 @@ func TestOtherDatabase(t *testing.T) {
 	s.run("totpctl", "reset", "ann", "--yes")
 	said += s.script(`systemctl stop totpd.socket totpd.service
 		cd /var/lib/totpd; rm -f totpd.db-wal totpd.db-shm
-		install -o totpd -g totpd -m 0600 totpd.db.before-2 totpd.db; rm totpd.db.before-2
+		install -o totpd -g totpd -m 0600 totpd.db.before-3 totpd.db; rm totpd.db.before-3
 		totpctl --offline unlock eve
 		systemctl start totpd.socket`)
 	if strings.Count(said, unlocked) != 2 {
 		t.Errorf("root is told %q", said)
 	}
 	ann.welcomed(login(ann.code()))
-	if modes := s.script("cd /var/lib/totpd; stat -c '%a %U %n' *.before-*"); modes != "600 totpd totpd.db.before-2\n" {
+	if modes := s.script("cd /var/lib/totpd; stat -c '%a %U %n' *.before-*"); modes != "600 totpd totpd.db.before-3\n" {
 		t.Errorf("the copy is %s", modes)
 	}
 

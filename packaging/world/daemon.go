@@ -42,6 +42,8 @@ func StartDaemon(program, configFile, dir, logFile string) (*Daemon, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
+	// The first time, this makes the store. Where it can't, the daemon says why.
+	_ = exec.Command(program, "-config", configFile, "-init").Run()
 	cmd := exec.Command(program, "-config", configFile)
 	cmd.Env = []string{"PATH=/usr/bin:/usr/sbin", "NOTIFY_SOCKET=" + notify}
 	cmd.Stdout, cmd.Stderr = log, log

@@ -378,7 +378,7 @@ func (h *host) account(failures int) {
 	}
 	defer db.Close()
 	codes := fmt.Sprintf(`{"failures":%d,"last":%q}`, failures, h.Now.UTC().Format(time.RFC3339Nano))
-	if _, err := db.Exec("UPDATE account SET record = json_set(record, '$.codes', json(?)) WHERE user = ?", codes, somebody); err != nil {
+	if _, err := db.Exec("UPDATE account SET sum = NULL, record = json_set(record, '$.codes', json(?)) WHERE user = ?", codes, somebody); err != nil {
 		h.Fatal(err)
 	}
 }

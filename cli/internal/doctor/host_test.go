@@ -152,6 +152,7 @@ func (h *host) startDaemon() {
 	config := strings.ReplaceAll("[listen]\nlogin='R/run/totpd/login.sock'\ncontrol='R/run/totpd/control.sock'\npassword='R/run/totpd/password.sock'\n"+
 		"[store]\npath='R/var/lib/totpd/totpd.db'\n[key]\nfile='R/var/lib/totpd/totpd.key'\n", "R", h.root)
 	h.write("daemon.toml", config)
+	h.run(daemon + " -config daemon.toml -init")
 	cmd := exec.Command(daemon, "-config", h.path("daemon.toml"))
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	var log strings.Builder

@@ -8,6 +8,7 @@
 package account
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -253,4 +254,19 @@ func ValidName(name string) error {
 		}
 	}
 	return nil
+}
+
+// SameWays says whether the same devices, codes in their place and remembered computers let the user in, or
+// the lack of them: all but what a login with a device leaves behind.
+func (a Account) SameWays(b Account) bool {
+	return a.MustEnrol == b.MustEnrol &&
+		slices.EqualFunc(a.Devices, b.Devices, func(d, e Device) bool {
+			return d.ID == e.ID && d.Name == e.Name && d.Digits == e.Digits && d.Period == e.Period &&
+				d.Algorithm == e.Algorithm && d.Kind == e.Kind && bytes.Equal(d.Sealed, e.Sealed)
+		}) &&
+		slices.EqualFunc(a.Recovery, b.Recovery, func(c, d Recovery) bool { return bytes.Equal(c.Hash, d.Hash) }) &&
+		slices.EqualFunc(a.Bypass, b.Bypass, func(c, d Bypass) bool {
+			return bytes.Equal(c.Hash, d.Hash) && c.Uses == d.Uses && c.Expires.Equal(d.Expires)
+		}) &&
+		slices.EqualFunc(a.Remembered, b.Remembered, func(c, d Remembered) bool { return bytes.Equal(c.Hash, d.Hash) })
 }

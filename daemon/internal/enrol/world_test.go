@@ -71,7 +71,11 @@ func (w *world) Record(e audit.Event) {
 }
 
 func newWorld(t *testing.T) *world {
-	s, err := store.Open(filepath.Join(t.TempDir(), "totpd.db"))
+	path := filepath.Join(t.TempDir(), "totpd.db")
+	if err := store.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

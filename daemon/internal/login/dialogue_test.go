@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/policy"
-	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/wire"
 )
 
@@ -163,13 +161,9 @@ func TestAbandoned(t *testing.T) {
 
 // Many logins with one code give one acceptance, in memory and on the real store.
 func TestRaceOfLoginsWithOneCode(t *testing.T) {
-	disk, err := store.Open(filepath.Join(t.TempDir(), "totpd.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { disk.Close() })
+	disk := newDisk(t)
 	alice := account.Account{User: "alice", Devices: []account.Device{device("alice")}}
-	err = disk.Update(context.Background(), "alice", func(account.Account) (account.Account, error) { return alice, nil })
+	err := disk.Update(context.Background(), "alice", func(account.Account) (account.Account, error) { return alice, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

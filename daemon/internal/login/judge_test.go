@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
-	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 	"github.com/totpd/totpd/daemon/internal/verify"
 	"github.com/totpd/totpd/daemon/wire"
@@ -42,11 +40,7 @@ func withCodes(recovery int) account.Account {
 
 // Of 50 logins at once with one code, one is let in, whatever kind of code it is.
 func TestRaceOfLoginsWithOneCodeOfEachKind(t *testing.T) {
-	disk, err := store.Open(filepath.Join(t.TempDir(), "totpd.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { disk.Close() })
+	disk := newDisk(t)
 	w := newWorld()
 	w.Service.store = disk
 	for _, c := range []struct {

@@ -3,14 +3,12 @@ package login
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
-	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/wire"
 )
 
@@ -113,13 +111,9 @@ func TestRepeatedWithoutSkew(t *testing.T) {
 // One code gives one acceptance in the life of a daemon, also to dialogues that claim to be one login.
 // After it was killed, it is that login's alone.
 func TestRaceOfRepetitions(t *testing.T) {
-	disk, err := store.Open(filepath.Join(t.TempDir(), "totpd.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { disk.Close() })
+	disk := newDisk(t)
 	alice := account.Account{User: "alice", Devices: []account.Device{device("alice")}}
-	err = disk.Update(context.Background(), "alice", func(account.Account) (account.Account, error) { return alice, nil })
+	err := disk.Update(context.Background(), "alice", func(account.Account) (account.Account, error) { return alice, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

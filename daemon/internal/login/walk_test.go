@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -80,11 +79,7 @@ type walker struct {
 }
 
 func newWalker(t *testing.T, seed int64) *walker {
-	disk, err := store.Open(filepath.Join(t.TempDir(), "totpd.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { disk.Close() })
+	disk := newDisk(t)
 	w := &walker{
 		world: newWorld(), t: t, rand: rand.New(rand.NewSource(seed)), disk: disk, count: map[string]int{},
 		paid: map[string]int{}, seen: map[string]map[int64]int{},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/enrol"
+	"github.com/totpd/totpd/daemon/internal/store"
 	"github.com/totpd/totpd/daemon/internal/throttle"
 	"github.com/totpd/totpd/daemon/wire"
 )
@@ -300,4 +302,19 @@ func (w *world) journal() string {
 		log.Record(e)
 	}
 	return b.String()
+}
+
+// newDisk is a store on a disk.
+func newDisk(t *testing.T) *store.Store {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "totpd.db")
+	if err := store.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
 }

@@ -48,6 +48,9 @@ func serveControl(t *testing.T, change ...func(*Parts)) *api {
 	t.Helper()
 	dir := t.TempDir()
 	a := &api{log: &lines{}, now: time.Now(), file: filepath.Join(dir, "totpd.db")}
+	if err := store.Create(a.file); err != nil {
+		t.Fatal(err)
+	}
 	var err error
 	if a.store, err = store.Open(a.file); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ const BackupPrefix = "backup_"
 // store while it is made.
 func WriteBackup(ctx context.Context, path string, values map[string]string, w io.Writer) (accounts int, err error) {
 	if path, err = resolve(path); err == nil {
-		err = ensure(path, false)
+		err = ensure(path)
 	}
 	if err == nil {
 		accounts, err = writeBackup(ctx, path, values, w)
@@ -86,7 +86,7 @@ func addValues(path string, values map[string]string) (accounts int, err error) 
 // is no store, or none that can be read, there is no value.
 func ReadMeta(path, name string) (string, bool) {
 	path, err := resolve(path)
-	if err != nil || ensure(path, false) != nil {
+	if err != nil || ensure(path) != nil {
 		return "", false
 	}
 	db := connect(path, "ro", "")

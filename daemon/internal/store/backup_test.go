@@ -106,7 +106,7 @@ func TestRestoreThatIsRefused(t *testing.T) {
 		}
 	}
 	files, _ := os.ReadDir(filepath.Dir(path))
-	if names := len(files); names != 2 {
+	if names := len(files); names != 3 {
 		t.Error(files)
 	}
 	s = reopen(t, path)
@@ -139,7 +139,7 @@ func TestRestoreOverALog(t *testing.T) {
 	}
 	put(t, s, enrolled("bob", "phone"))
 	path := filepath.Join(t.TempDir(), "totpd.db")
-	for _, suffix := range []string{"", "-wal"} {
+	for _, suffix := range []string{"", "-wal", counterSuffix} {
 		content, err := os.ReadFile(s.path + suffix)
 		if err == nil {
 			err = os.WriteFile(path+suffix, content, 0o600)

@@ -262,7 +262,7 @@ func fill(tb testing.TB, path string, users int) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if _, err := put.Exec(a.User, string(record)); err != nil {
+		if _, err := put.Exec(a.User, string(record), sumOf(a.User, record)); err != nil {
 			tb.Fatal(err)
 		}
 	}

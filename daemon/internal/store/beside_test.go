@@ -205,7 +205,7 @@ func TestBesideMakesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "totpd.db")
 	_, err := OpenBeside(path)
-	wantError(t, err, "open store "+path+": there is none")
+	wantError(t, err, "open store "+path+": the database is missing")
 	if files, _ := os.ReadDir(dir); len(files) != 0 {
 		t.Error("made:", files)
 	}

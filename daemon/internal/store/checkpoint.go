@@ -55,7 +55,7 @@ func (c *checkpointer) run() {
 	for range c.due {
 		// An error loses nothing: the log keeps what isn't moved, and the next request tries again. A
 		// full disk shows where it matters, at the next Update.
-		if _, err := checkpoint(db, "PASSIVE"); err == nil {
+		if _, _, err := checkpoint(db, "PASSIVE"); err == nil {
 			select {
 			case c.moved <- struct{}{}:
 			default:
@@ -71,24 +71,32 @@ func (c *checkpointer) finish(w *writer) {
 	default:
 		return
 	}
-	if frames, _ := checkpoint(w.conn, "PASSIVE"); frames > walFramesMax {
-		_, _ = checkpoint(w.conn, "RESTART") // waits for those who read
+	if frames, _, _ := checkpoint(w.conn, "PASSIVE"); frames > walFramesMax {
+		_, _, _ = checkpoint(w.conn, "RESTART") // waits for those who read
 	}
 }
 
-// checkpoint returns how many frames the log held.
+// fold moves all that the log holds into the database, for what must not depend on the log. It is the writer's,
+// after a commit. What somebody reads meanwhile can't be moved yet: then the checkpointer tries again.
+func (c *checkpointer) fold(w *writer) {
+	if frames, moved, err := checkpoint(w.conn, "PASSIVE"); err != nil || frames < 0 || moved < frames {
+		c.request()
+	}
+}
+
+// checkpoint returns how many frames the log held, and how many of them are in the database.
 func checkpoint(db interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
-}, mode string) (frames int, err error) {
-	var busy, moved int
+}, mode string) (frames, moved int, err error) {
+	var busy int
 	err = db.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &frames, &moved)
-	return frames, err
+	return frames, moved, err
 }
 
 // prepareWAL moves what the log holds into the database, and then makes the log as long as it is
 // meant to get, by a transaction that outgrows the page cache and is taken back.
 func (w *writer) prepareWAL() error {
-	if _, err := checkpoint(w.conn, "RESTART"); err != nil && !lacksSpace(err) {
+	if _, _, err := checkpoint(w.conn, "RESTART"); err != nil && !lacksSpace(err) {
 		return err
 	}
 	if info, err := os.Stat(w.path + "-wal"); err == nil && info.Size() >= walLaidOut*frameSize {

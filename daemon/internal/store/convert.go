@@ -5,12 +5,11 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // conversions lead from a schema to the next one. Records that nobody changes stay as they are, byte for
 // byte: what an account may hold since then is missing in them.
-var conversions = map[int]string{1: historySchema}
+var conversions = map[int]string{1: historySchema, 2: positionSchema}
 
 // convertTime is how long to wait for another program that converts the same database.
 const convertTime = "PRAGMA busy_timeout=60000;"
@@ -21,12 +20,12 @@ const convertTime = "PRAGMA busy_timeout=60000;"
 // The copy is made while nobody can write, an earlier daemon that still runs included: it is exactly what
 // was converted.
 func convert(path string) error {
+	if due, err := isEarlier(path); err != nil || !due {
+		return err
+	}
 	db := connect(path, "rw", convertTime)
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	if id, version, err := versionOf(db); err != nil || id != applicationID || conversions[version] == "" {
-		return err
-	}
 	if err := ensureWAL(db); err != nil {
 		return err
 	}
@@ -47,6 +46,15 @@ func convert(path string) error {
 	return err
 }
 
+// isEarlier looks without a right to write: with one, closing the database would fold its log into it, also a
+// damaged one.
+func isEarlier(path string) (bool, error) {
+	db := connect(path, "ro", convertTime)
+	defer db.Close()
+	id, version, err := versionOf(db)
+	return id == applicationID && conversions[version] != "", err
+}
+
 // convertWithin does so inside the transaction.
 func convertWithin(ctx context.Context, tx *sql.Conn, path string) error {
 	var version int
@@ -59,12 +67,25 @@ func convertWithin(ctx context.Context, tx *sql.Conn, path string) error {
 	if err := copyTo(path, fmt.Sprintf("%s.before-%d", path, schemaVersion)); err != nil {
 		return err
 	}
+	at := newPosition()
+	exec := func(text string, args ...any) (sql.Result, error) { return tx.ExecContext(ctx, text, args...) }
+	if err := upgrade(exec, version, at); err != nil {
+		return err
+	}
+	return announce(path, at)
+}
+
+// upgrade brings a database of an earlier version to this one, as the store that begins at a position.
+func upgrade(exec func(string, ...any) (sql.Result, error), version int, at position) error {
 	for ; version < schemaVersion; version++ {
-		if _, err := tx.ExecContext(ctx, conversions[version]); err != nil {
+		if _, err := exec(conversions[version]); err != nil {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", version))
+	if _, err := exec(beginPosition, at.store); err != nil {
+		return err
+	}
+	_, err := exec(fmt.Sprintf("PRAGMA user_version=%d", version))
 	return err
 }
 
@@ -86,5 +107,5 @@ func copyTo(path, to string) error {
 	if err := os.Rename(unfinished, to); err != nil {
 		return err
 	}
-	return syncFile(filepath.Dir(to))
+	return syncDir(to)
 }

@@ -37,7 +37,7 @@ func TestConversion(t *testing.T) {
 	for name, open := range map[string]func(string) (*Store, error){"by a daemon": Open, "by root": OpenBeside} {
 		t.Run(name, func(t *testing.T) {
 			path := makeFirst(t)
-			before := path + ".before-2"
+			before := path + ".before-3"
 			for range 2 {
 				check(t, os.WriteFile(before+".new", []byte("of a conversion that was cut off"), 0o600))
 				s, err := open(path)
@@ -49,7 +49,7 @@ func TestConversion(t *testing.T) {
 				}
 				put(t, s, enrolled("carol", "phone"))
 				check(t, s.Close())
-				if version, accounts := inSchema(t, path); version != 2 || accounts != 3 {
+				if version, accounts := inSchema(t, path); version != 3 || accounts != 3 {
 					t.Errorf("schema %d with %d accounts", version, accounts)
 				}
 				if version, accounts := inSchema(t, before); version != 1 || accounts != 2 {
@@ -80,18 +80,18 @@ func TestConversion(t *testing.T) {
 // Where no copy can be made nothing is converted, and a later start tries again.
 func TestConversionWithoutACopy(t *testing.T) {
 	path := makeFirst(t)
-	check(t, os.MkdirAll(path+".before-2/x", 0o700))
+	check(t, os.MkdirAll(path+".before-3/x", 0o700))
 	for _, open := range []func(string) (*Store, error){Open, OpenBeside} {
 		_, err := open(path)
-		wantError(t, err, "convert it to schema 2: rename "+path+".before-2.new")
+		wantError(t, err, "convert it to schema 3: rename "+path+".before-3.new")
 		if version, accounts := inSchema(t, path); version != 1 || accounts != 2 {
 			t.Errorf("schema %d with %d accounts", version, accounts)
 		}
-		if left, _ := filepath.Glob(path + ".before-2.new*"); len(left) > 0 {
+		if left, _ := filepath.Glob(path + ".before-3.new*"); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	}
-	check(t, os.RemoveAll(path+".before-2"))
+	check(t, os.RemoveAll(path+".before-3"))
 	reopen(t, path)
 }
 
@@ -102,7 +102,7 @@ func TestConversionBesideOthers(t *testing.T) {
 	earlier := connect(path, "rw", patient)
 	defer earlier.Close()
 	write := func(i int) {
-		if _, err := earlier.Exec("INSERT INTO account VALUES (?, ?)", userName(i), fmt.Sprintf(`{"user":%q,"codes":{"failures":1}}`, userName(i))); err != nil {
+		if _, err := earlier.Exec("INSERT INTO account (user, record) VALUES (?, ?)", userName(i), fmt.Sprintf(`{"user":%q,"codes":{"failures":1}}`, userName(i))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -127,10 +127,10 @@ func TestConversionBesideOthers(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if version, accounts := inSchema(t, path); version != 2 || accounts != before+during+len(firstRecords) {
+	if version, accounts := inSchema(t, path); version != 3 || accounts != before+during+len(firstRecords) {
 		t.Errorf("schema %d with %d accounts", version, accounts)
 	}
-	if version, accounts := inSchema(t, path+".before-2"); version != 1 || accounts < before+len(firstRecords) {
+	if version, accounts := inSchema(t, path+".before-3"); version != 1 || accounts < before+len(firstRecords) {
 		t.Errorf("the copy is in schema %d with %d accounts", version, accounts)
 	}
 }

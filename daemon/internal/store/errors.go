@@ -8,8 +8,9 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// ErrReplaced says that the store's file isn't the one that was opened.
-var ErrReplaced = errors.New("the database file was removed or replaced while totpd runs: restart totpd")
+// ErrReplaced says that the database at the store's path, or its log, isn't the one that was opened. What is in the
+// open one is right, but what is written to it is lost in the end.
+var ErrReplaced = errors.New("the database file or its log was removed or replaced while totpd runs: put it back, or restart totpd")
 
 // Locked tells whether an error is because another program holds the database's lock.
 func Locked(err error) bool {

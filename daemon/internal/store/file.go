@@ -22,7 +22,7 @@ import (
 const schema = `
 CREATE TABLE account (user TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
-` + historySchema
+` + historySchema + positionSchema
 
 // historySchema is what schema 2 has beside that of 1: the events, in the order in which they were written,
 // each with its time in milliseconds since 1970. A reference, which is random, has no index: with one, a
@@ -89,17 +89,23 @@ func lockDaemon(path string) (*os.File, error) {
 	return f, nil
 }
 
-// ensure makes the database where there is none, if it may, and refuses a file that can't be a store.
+// ErrMissing is where there is no database. None is made in its place: nobody would be enrolled in it.
+var ErrMissing = errors.New("the database is missing: mount its file system, " + orAnew)
+
+var errEmpty = errors.New("the file is empty, so its accounts are lost: " + orAnew)
+
+// orAnew is what helps where a database is lost.
+const orAnew = "restore a backup (totpctl restore FILE), or begin without any account (totpctl accept-loss)"
+
+// ensure refuses a file that can't be a store, or where there is none.
 //
 // It runs before SQLite has the file open: closing a file in a process takes all its fcntl locks
 // away, also SQLite's.
-func ensure(path string, mayCreate bool) error {
+func ensure(path string) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && mayCreate:
-		return create(path)
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("there is none: no daemon has run yet, or the accounts are elsewhere")
+		return ErrMissing
 	case errors.Is(err, fs.ErrPermission):
 		if info, e := os.Lstat(path); e == nil && ownerOf(info) != os.Geteuid() {
 			return errForeign(path)
@@ -117,7 +123,7 @@ func ensure(path string, mayCreate bool) error {
 	case !info.Mode().IsRegular():
 		return errors.New("not a file")
 	case info.Size() == 0:
-		return errors.New("the file is empty, so its accounts are lost: restore it from a backup, or remove it to begin without any account")
+		return errEmpty
 	case info.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("others may read or write it: mend it with chmod 0600 %s", path)
 	case !ownedByUs(info):
@@ -157,21 +163,41 @@ func begin(path string) error {
 	return f.Close()
 }
 
+// Create makes an empty store at path, in which nobody is enrolled, in a directory that must exist. Where
+// there is a file already, it returns an error that wraps fs.ErrExist.
+func Create(path string) error {
+	path, err := resolve(path)
+	if err == nil {
+		err = create(path)
+	}
+	if err != nil {
+		return fmt.Errorf("make store %s: %w", path, err)
+	}
+	return nil
+}
+
 // create makes an empty database. It comes into being whole, under another name, so that a crash or
 // a full disk leaves no half of one, and never takes the place of another file.
 func create(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fs.ErrExist
+	}
 	if _, err := os.Lstat(path + "-wal"); err == nil {
-		return fmt.Errorf("the database is gone but %s-wal is there: restore both, or remove that file too to begin without any account", path)
+		return fmt.Errorf("the database is gone but %s-wal is there: put both back, %s", path, orAnew)
 	}
 	unfinished := path + ".new"
 	defer removeDatabase(unfinished)
 	if err := begin(unfinished); err != nil {
 		return err
 	}
-	if err := initialize(unfinished); err != nil {
+	at := newPosition()
+	if err := initialize(unfinished, at); err != nil {
 		return explain(err)
 	}
 	if err := syncFile(unfinished); err != nil {
+		return err
+	}
+	if err := announce(path, at); err != nil {
 		return err
 	}
 	if err := os.Link(unfinished, path); err != nil {
@@ -180,10 +206,10 @@ func create(path string) error {
 	if err := os.Remove(unfinished); err != nil {
 		return err
 	}
-	return syncFile(filepath.Dir(path))
+	return syncDir(path)
 }
 
-func initialize(path string) error {
+func initialize(path string, at position) error {
 	db := connect(path, "rw", "")
 	defer db.Close()
 	db.SetMaxOpenConns(1)
@@ -193,6 +219,9 @@ func initialize(path string) error {
 	_, err := db.Exec(fmt.Sprintf("BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d; %s COMMIT",
 		applicationID, schemaVersion, schema))
 	if err != nil {
+		return err
+	}
+	if _, err := db.Exec(beginPosition, at.store); err != nil {
 		return err
 	}
 	if err := db.Close(); err != nil {
@@ -218,6 +247,9 @@ func syncFile(path string) error {
 	defer f.Close()
 	return f.Sync()
 }
+
+// syncDir has the directory entry of path on the disk.
+func syncDir(path string) error { return syncFile(filepath.Dir(path)) }
 
 // ensureWAL makes the write-ahead log the way in which the database is written. SQLite remembers it
 // in the file, so but for a new file this only reads.

@@ -56,7 +56,7 @@ func (s *Store) Replace(ctx context.Context, acc account.Account) error {
 	}
 	return s.submit(ctx, &update{
 		name:  name,
-		apply: func(w *writer) error { return w.exec(w.putRecord, acc.User, string(record)) },
+		apply: func(w *writer) error { return w.replace(acc.User, record) },
 	})
 }
 
@@ -67,7 +67,7 @@ func (s *Store) Delete(ctx context.Context, user string) error {
 	}
 	return s.submit(ctx, &update{
 		name:  "delete account of " + shown(user),
-		apply: func(w *writer) error { return w.exec(w.deleteRecord, user) },
+		apply: func(w *writer) error { return w.replace(user, nil) },
 	})
 }
 

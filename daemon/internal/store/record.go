@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,9 +13,14 @@ import (
 	"github.com/totpd/totpd/daemon/internal/account"
 )
 
-// decode reads the record that is stored for user. What it doesn't know, it refuses: written back,
-// it would be lost. Its errors never quote the record.
-func decode(user string, record []byte) (account.Account, error) {
+// decode reads the record that is stored for user, with its check sum: NULL in one that nobody has changed
+// since schema 2, or that root has mended by hand. What it doesn't know, it refuses: written back, it would
+// be lost. Its errors never quote the record.
+func decode(user string, record []byte, sum sql.NullInt64) (account.Account, error) {
+	if sum.Valid && sum.Int64 != sumOf(user, record) {
+		return account.Account{}, errors.New("broken record: its check sum is wrong, so the disk has changed it, " +
+			"or somebody by hand, who would also have to set sum to NULL")
+	}
 	d := json.NewDecoder(bytes.NewReader(record))
 	d.DisallowUnknownFields()
 	var a account.Account

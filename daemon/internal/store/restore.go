@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -58,13 +57,17 @@ func restore(path string, r io.Reader, how Restoration) (done Restored, err erro
 	if err := receive(unfinished, r); err != nil {
 		return done, err
 	}
-	if err := done.prepare(unfinished, how); err != nil {
+	at := newPosition()
+	if err := done.prepare(unfinished, at, how); err != nil {
 		return done, err
 	}
 	if err := syncFile(unfinished); err != nil {
 		return done, err
 	}
 	if err := how.Last(); err != nil {
+		return done, err
+	}
+	if err := announce(path, at); err != nil {
 		return done, err
 	}
 	done.Before, err = replace(path, unfinished)
@@ -89,15 +92,16 @@ func receive(path string, r io.Reader) error {
 }
 
 // prepare looks at all of the backup, and makes of it what will be the store.
-func (done *Restored) prepare(path string, how Restoration) error {
+func (done *Restored) prepare(path string, at position, how Restoration) error {
 	db := connect(path, "rw", "PRAGMA journal_mode=DELETE;")
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	if err := soundBackup(db); err != nil {
+	version, err := soundBackup(db)
+	if err != nil {
 		return err
 	}
 	var failed error
-	err := how.Accept(func(name string) string {
+	err = how.Accept(func(name string) string {
 		value, _, err := metaOf(db, name)
 		failed = errors.Join(failed, err)
 		return value
@@ -106,6 +110,9 @@ func (done *Restored) prepare(path string, how Restoration) error {
 		return err
 	}
 	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := upgrade(db.Exec, version, at); err != nil {
 		return err
 	}
 	if _, err := db.Exec("DELETE FROM meta WHERE name GLOB ?", BackupPrefix+"*"); err != nil {
@@ -125,8 +132,8 @@ func (done *Restored) prepare(path string, how Restoration) error {
 }
 
 // soundBackup refuses what is no whole store of this version or an earlier one.
-func soundBackup(db *sql.DB) error {
-	var id, version, others int
+func soundBackup(db *sql.DB) (version int, err error) {
+	var id, others int
 	var verdict string
 	for _, q := range []struct {
 		text string
@@ -141,24 +148,24 @@ func soundBackup(db *sql.DB) error {
 		var e sqlite3.Error
 		switch {
 		case errors.As(err, &e) && e.Code == sqlite3.ErrNotADB:
-			return errors.New("the backup is not a SQLite database")
+			return 0, errors.New("the backup is not a SQLite database")
 		case errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt:
-			return errors.New("the backup is damaged or cut off")
+			return 0, errors.New("the backup is damaged or cut off")
 		case err != nil:
-			return err
+			return 0, err
 		}
 	}
 	switch {
 	case id != applicationID:
-		return errors.New("the backup is a SQLite database of another program")
+		return 0, errors.New("the backup is a SQLite database of another program")
 	case version < 1 || version > schemaVersion:
-		return errLater(version)
+		return 0, errLater(version)
 	case verdict != "ok":
-		return errors.New("the backup is damaged or cut off: " + verdict)
+		return 0, errors.New("the backup is damaged or cut off: " + verdict)
 	case others > 0:
-		return errors.New("the backup has triggers or views in it, which no totpd makes")
+		return 0, errors.New("the backup has triggers or views in it, which no totpd makes")
 	}
-	return nil
+	return version, nil
 }
 
 // changeAll stores each account as change makes it.
@@ -171,7 +178,7 @@ func (done *Restored) changeAll(db *sql.DB, change func(account.Account) account
 		more = len(page) > 0
 		for _, row := range page {
 			after = row.user
-			a, err := decode(row.user, row.record)
+			a, err := decode(row.user, row.record, row.sum)
 			if err != nil {
 				done.Broken = append(done.Broken, row.user)
 				continue
@@ -186,7 +193,7 @@ func (done *Restored) changeAll(db *sql.DB, change func(account.Account) account
 			if err != nil {
 				return err
 			}
-			if _, err := db.Exec(putRecord, row.user, string(record)); err != nil {
+			if _, err := db.Exec(putRecord, row.user, string(record), sumOf(row.user, record)); err != nil {
 				return err
 			}
 			done.Accounts++
@@ -198,6 +205,7 @@ func (done *Restored) changeAll(db *sql.DB, change func(account.Account) account
 type row struct {
 	user   string
 	record []byte
+	sum    sql.NullInt64
 }
 
 // pageOf returns the next rows: they are read before any of them is written.
@@ -210,7 +218,7 @@ func pageOf(db *sql.DB, after string) ([]row, error) {
 	var page []row
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.user, &r.record); err != nil {
+		if err := rows.Scan(&r.user, &r.record, &r.sum); err != nil {
 			return nil, err
 		}
 		page = append(page, r)
@@ -221,7 +229,6 @@ func pageOf(db *sql.DB, after string) ([]row, error) {
 // replace puts the file at unfinished in the place of the database at path, which keeps another name. The
 // log of the old one must be gone by then: SQLite would write it into the new one.
 func replace(path, unfinished string) (before string, err error) {
-	dir := filepath.Dir(path)
 	if before, err = aside(path); err != nil {
 		return "", err
 	}
@@ -244,22 +251,23 @@ func replace(path, unfinished string) (before string, err error) {
 			return "", err
 		}
 	}
-	if err := syncFile(dir); err != nil {
+	if err := syncDir(path); err != nil {
 		return "", err
 	}
 	if err := os.Rename(unfinished, path); err != nil {
 		return "", err
 	}
-	return before, syncFile(dir)
+	return before, syncDir(path)
 }
 
-// foldLog writes the log into the database, if both can be read.
+// foldLog writes the log into the database, if both can be read and nothing is lost.
 func foldLog(path string) {
-	if ensure(path, false) != nil {
+	if ensure(path) != nil || vouch(path) != nil {
 		return
 	}
 	db := connect(path, "rw", "")
 	defer db.Close()
 	// What fails here is kept as it is.
+	_, _ = db.Exec(setClean, true)
 	_, _ = db.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
 }

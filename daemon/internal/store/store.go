@@ -39,32 +39,32 @@ import (
 const readers = 4
 
 const (
-	selectRecord = `SELECT record FROM account WHERE user = ?`
-	selectPage   = `SELECT user, record FROM account WHERE user > ? ORDER BY user`
-	selectMeta   = `SELECT value FROM meta WHERE name = ?`
+	selectPage = `SELECT user, record, sum FROM account WHERE user > ? ORDER BY user`
+	selectMeta = `SELECT value FROM meta WHERE name = ?`
 )
 
 // Store is an open database of accounts. Its methods may be called by several goroutines.
 type Store struct {
-	path   string
-	lock   *os.File    // keeps a second daemon out; nil when opened beside one
-	opened os.FileInfo // the file at path when it was opened
+	path    string
+	lock    *os.File // keeps a second daemon out; nil when opened beside one
+	files   files    // that were opened
+	counter *counter
 
 	pragmas string // of the writer
 
-	read       *sql.DB
-	readRecord *sql.Stmt
-	readPage   *sql.Stmt
-	readMeta   *sql.Stmt
+	read     *sql.DB
+	lookup   lookup
+	readPage *sql.Stmt
+	readMeta *sql.Stmt
 
 	queue       queue
 	checkpoints *checkpointer
 	written     chan struct{} // closed when the writer has ended
 }
 
-// Open opens the store at path and makes it where there is no file yet, in a directory that must
-// exist and that nobody else may write to. It refuses a second daemon, a file that is no store, that
-// others may read, that was cut off to nothing, or that a later version of totpd has written.
+// Open opens the store at path, in a directory that nobody else may write to. It refuses a second daemon, a
+// file that is missing (ErrMissing), that is no store, that others may read, that was cut off to nothing, that
+// lacks commits (Lost), or that a later version of totpd has written.
 func Open(path string) (*Store, error) {
 	s, err := open(path, false)
 	if err != nil {
@@ -75,7 +75,7 @@ func Open(path string) (*Store, error) {
 
 // OpenBeside opens the store at path as Open does, but beside a daemon that may run, start or end at
 // any time: it shares the database through SQLite's own locks, and leaves the log as it finds it while
-// the daemon has it open. It makes no store, and is meant for a few changes in a short time.
+// the daemon has it open. It is meant for a few changes in a short time.
 func OpenBeside(path string) (*Store, error) {
 	s, err := open(path, true)
 	if err != nil {
@@ -99,10 +99,7 @@ func open(path string, beside bool) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	if err = ensure(s.path, !beside); err != nil {
-		return nil, err
-	}
-	if s.opened, err = os.Stat(s.path); err != nil {
+	if err = ensure(s.path); err != nil {
 		return nil, err
 	}
 	if beside {
@@ -111,18 +108,14 @@ func open(path string, beside bool) (_ *Store, err error) {
 	if err = convert(s.path); err != nil {
 		return nil, explain(err)
 	}
-	w, err := openWriter(s.path, s.pragmas)
+	if err = vouch(s.path); err != nil {
+		return nil, explain(err)
+	}
+	w, err := s.openWriter()
 	if err != nil {
 		return nil, explain(err)
 	}
-	// The WAL of the last run is folded in and a new one laid out before the first login waits for it.
-	if !beside {
-		if err = w.prepareWAL(); err != nil {
-			w.close()
-			return nil, explain(err)
-		}
-	}
-	if err = s.openReaders(); err != nil {
+	if err = s.prepare(w, beside); err != nil {
 		w.close()
 		return nil, explain(err)
 	}
@@ -132,11 +125,41 @@ func open(path string, beside bool) (_ *Store, err error) {
 	return s, nil
 }
 
+// prepare does what the first login must not wait for.
+func (s *Store) prepare(w *writer, beside bool) (err error) {
+	if s.counter, err = openCounter(s.path); err != nil {
+		return fmt.Errorf("open its counter: %w", err)
+	}
+	if !beside {
+		if err := w.setClean(false); err != nil {
+			return err
+		}
+		// The WAL of the last run is folded in and a new one laid out.
+		if err := w.prepareWAL(); err != nil {
+			return err
+		}
+	}
+	if err := s.openReaders(); err != nil {
+		return err
+	}
+	if s.files, err = filesAt(s.path); err != nil {
+		return err
+	}
+	at, err := s.position()
+	if err != nil {
+		return err
+	}
+	return s.counter.set(at)
+}
+
 func (s *Store) openReaders() (err error) {
 	s.read = connect(s.path, "ro", "PRAGMA cache_size=-256; PRAGMA query_only=ON")
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	if s.readRecord, err = s.read.Prepare(selectRecord); err != nil {
+	if s.lookup.record, err = s.read.Prepare(selectRecord); err != nil {
+		return err
+	}
+	if s.lookup.again, err = s.read.Prepare(selectAgain); err != nil {
 		return err
 	}
 	if s.readPage, err = s.read.Prepare(selectPage); err != nil {
@@ -160,6 +183,9 @@ func (s *Store) closeFiles() error {
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}
+	if s.counter != nil {
+		errs = append(errs, s.counter.close())
+	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
@@ -177,7 +203,10 @@ func (s *Store) Get(ctx context.Context, user string) (account.Account, bool, er
 	if err := ctx.Err(); err != nil {
 		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
 	}
-	a, found, err := scanAccount(user, s.readRecord.QueryRowContext(context.Background(), user))
+	if err := s.files.there(s.path); err != nil {
+		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
+	}
+	a, found, err := s.lookup.account(user)
 	if err != nil {
 		return none, false, fmt.Errorf("read account of %s: %w", shown(user), explain(err))
 	}
@@ -199,6 +228,9 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]account.Ac
 }
 
 func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Account, *Broken, error) {
+	if err := s.files.there(s.path); err != nil {
+		return nil, nil, err
+	}
 	rows, err := s.readPage.QueryContext(ctx, after)
 	if err != nil {
 		return nil, nil, err
@@ -209,10 +241,11 @@ func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Ac
 	for n := 0; n < limit && rows.Next(); n++ {
 		var user string
 		var record []byte
-		if err := rows.Scan(&user, &record); err != nil {
+		var sum sql.NullInt64
+		if err := rows.Scan(&user, &record, &sum); err != nil {
 			return nil, nil, err
 		}
-		a, err := decode(user, record)
+		a, err := decode(user, record, sum)
 		if err != nil {
 			if broken == nil {
 				broken = &Broken{Why: map[string]error{}}
@@ -251,19 +284,4 @@ func (s *Store) Meta(ctx context.Context, name string) (string, bool, error) {
 		return "", false, fmt.Errorf("read %s of the store: %w", shown(name), explain(err))
 	}
 	return value, true, nil
-}
-
-func scanAccount(user string, row *sql.Row) (account.Account, bool, error) {
-	var record []byte
-	switch err := row.Scan(&record); {
-	case errors.Is(err, sql.ErrNoRows):
-		return account.Account{User: user}, false, nil
-	case err != nil:
-		return account.Account{}, false, err
-	}
-	a, err := decode(user, record)
-	if err != nil {
-		return account.Account{}, false, err
-	}
-	return a, true, nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,12 +22,21 @@ func openNew(t *testing.T) *Store {
 
 func reopen(t *testing.T, path string) *Store {
 	t.Helper()
-	s, err := Open(path)
+	s, err := openOrCreate(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+func openOrCreate(path string) (*Store, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := Create(path); err != nil {
+			return nil, err
+		}
+	}
+	return Open(path)
 }
 
 func put(t *testing.T, s *Store, a account.Account) {
@@ -192,7 +202,7 @@ func TestBrokenRecordFailsOnlyItsUser(t *testing.T) {
 			if record == string(good) {
 				t.Fatal("the record is not broken")
 			}
-			shell(t, s.path, "INSERT OR REPLACE INTO account VALUES ('alice', ?)", record)
+			shell(t, s.path, "INSERT OR REPLACE INTO account (user, record) VALUES ('alice', ?)", record)
 			_, found, err := s.Get(t.Context(), "alice")
 			wantError(t, err, "read account of alice: broken record")
 			if found || strings.Contains(err.Error(), "SECRET") {
@@ -305,7 +315,7 @@ func TestFilesAreOurs(t *testing.T) {
 			t.Errorf("%s has mode %v", f.Name(), info.Mode())
 		}
 	}
-	if got := fmt.Sprint(names); got != "[totpd.db totpd.db-shm totpd.db-wal totpd.db.lock]" {
+	if got := fmt.Sprint(names); got != "[totpd.db totpd.db-shm totpd.db-wal totpd.db.commits totpd.db.lock]" {
 		t.Error("files:", got)
 	}
 }

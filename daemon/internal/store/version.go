@@ -16,7 +16,8 @@ const applicationID = 0x746f7470
 //
 //	1  accounts with a device each
 //	2  records with other ways in, and a history of events
-const schemaVersion = 2
+//	3  check sums of records, a second index of users, and how many commits there were
+const schemaVersion = 3
 
 // versionOf returns whose database it is, and in which schema.
 func versionOf(db *sql.DB) (id, version int, err error) {

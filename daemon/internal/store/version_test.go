@@ -43,7 +43,7 @@ func makeFirst(t *testing.T) string {
 func record(t *testing.T, s *Store, user string) string {
 	t.Helper()
 	var text string
-	if err := s.readRecord.QueryRow(user).Scan(&text); err != nil {
+	if err := s.lookup.record.QueryRow(user).Scan(&text, new(any)); err != nil {
 		t.Fatal(err)
 	}
 	return text
@@ -83,11 +83,11 @@ func TestFirstAccountsAreKept(t *testing.T) {
 func TestLaterSchemaIsRefused(t *testing.T) {
 	later := openNew(t)
 	put(t, later, enrolled("alice", "phone"))
-	shell(t, later.path, "PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE)")
+	shell(t, later.path, "PRAGMA user_version = 4; PRAGMA wal_checkpoint(TRUNCATE)")
 	put(t, later, enrolled("bob", "phone")) // only in the log
 	crashed := filepath.Join(t.TempDir(), "totpd.db")
 	files := map[string][]byte{}
-	for _, suffix := range []string{"", "-wal"} {
+	for _, suffix := range []string{"", "-wal", counterSuffix} {
 		content, err := os.ReadFile(later.path + suffix)
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestLaterSchemaIsRefused(t *testing.T) {
 	later.Close()
 	for name, open := range map[string]func(string) (*Store, error){"a daemon": Open, "root": OpenBeside} {
 		_, err := open(crashed)
-		wantError(t, err, "open store "+crashed+": a later totpd has written it, in schema 3, and this one knows schema 2: install the later one again, or put back a copy from before it")
+		wantError(t, err, "open store "+crashed+": a later totpd has written it, in schema 4, and this one knows schema 3: install the later one again, or put back a copy from before it")
 		left, err := os.ReadDir(filepath.Dir(crashed))
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +115,7 @@ func TestLaterSchemaIsRefused(t *testing.T) {
 			}
 		}
 	}
-	shell(t, crashed, "PRAGMA user_version = 2") // by the later one, which has its own ways
+	shell(t, crashed, "PRAGMA user_version = 3") // by the later one, which has its own ways
 	if accounts, err := reopen(t, crashed).List(t.Context(), "", 9); err != nil || len(accounts) != 2 {
 		t.Error(accounts, err)
 	}
@@ -125,9 +125,9 @@ func TestLaterSchemaIsRefused(t *testing.T) {
 func TestLaterSchemaInTheLog(t *testing.T) {
 	later := openNew(t)
 	put(t, later, enrolled("alice", "phone"))
-	shell(t, later.path, "PRAGMA user_version = 3")
+	shell(t, later.path, "PRAGMA user_version = 4")
 	crashed := filepath.Join(t.TempDir(), "totpd.db")
-	for _, suffix := range []string{"", "-wal"} {
+	for _, suffix := range []string{"", "-wal", counterSuffix} {
 		content, err := os.ReadFile(later.path + suffix)
 		if err != nil {
 			t.Fatal(err)
@@ -138,9 +138,9 @@ func TestLaterSchemaInTheLog(t *testing.T) {
 	}
 	for _, open := range []func(string) (*Store, error){Open, OpenBeside} {
 		_, err := open(crashed)
-		wantError(t, err, "in schema 3")
+		wantError(t, err, "in schema 4")
 	}
-	shell(t, crashed, "PRAGMA user_version = 2")
+	shell(t, crashed, "PRAGMA user_version = 3")
 	if _, found := get(t, reopen(t, crashed), "alice"); !found {
 		t.Error("the account is gone")
 	}
@@ -154,7 +154,7 @@ func TestAdditionsOfALaterVersionAreKept(t *testing.T) {
 	shell(t, s.path, `CREATE TABLE later (id INTEGER PRIMARY KEY, text TEXT); INSERT INTO later VALUES (1, 'x');
 		ALTER TABLE account ADD COLUMN note TEXT NOT NULL DEFAULT ''; UPDATE account SET note = 'kept';
 		INSERT INTO meta VALUES ('later', 'value')`)
-	shell(t, s.path, `UPDATE account SET record = json_set(record, '$.extra', json(?))`, extra)
+	shell(t, s.path, `UPDATE account SET sum = NULL, record = json_set(record, '$.extra', json(?))`, extra)
 	s.Close()
 	s = reopen(t, s.path)
 	use(t, s, "alice", 1)
@@ -200,6 +200,12 @@ func TestCopies(t *testing.T) {
 	}
 	if err := os.WriteFile(offline, content, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	// Whether a copy of an open database is all of it, only root can say.
+	_, err = Open(online)
+	wantError(t, err, "it can't be told")
+	if done, err := AcceptLoss(online, same); err != nil || done.Accounts != 2*walFrames {
+		t.Errorf("%+v, %v", done, err)
 	}
 	for _, path := range []string{online, offline} {
 		accounts, err := reopen(t, path).List(t.Context(), "", 4*walFrames)

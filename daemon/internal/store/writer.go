@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/totpd/totpd/daemon/internal/account"
@@ -13,7 +12,7 @@ import (
 )
 
 const (
-	putRecord    = `INSERT INTO account (user, record) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET record = excluded.record`
+	putRecord    = `INSERT INTO account (user, record, sum) VALUES (?, ?, ?) ON CONFLICT (user) DO UPDATE SET record = excluded.record, sum = excluded.sum`
 	deleteRecord = `DELETE FROM account WHERE user = ?`
 	putMeta      = `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
@@ -24,28 +23,32 @@ type writer struct {
 	db   *sql.DB
 	conn *sql.Conn
 
-	begin, commit, rollback             *sql.Stmt
-	readRecord, putRecord, deleteRecord *sql.Stmt
-	putMeta                             *sql.Stmt
-	putEvent, pruneEvents               *sql.Stmt
+	begin, commit, rollback *sql.Stmt
+	lookup                  lookup
+	putRecord, deleteRecord *sql.Stmt
+	putMeta, count, clean   *sql.Stmt
+	putEvent, pruneEvents   *sql.Stmt
 
-	changed int   // records, in this commit
-	failed  error // of the database, in this commit: it can't be finished
-	unnoted int   // events that could not be written, in this commit
-	noteErr error // why
+	changed int      // records, in this commit
+	counts  bool     // this commit must not be lost: more than events is in it
+	ways    bool     // this commit changes somebody's ways in, and must be in the database before it is told
+	at      position // of the last commit that counts
+	failed  error    // of the database, in this commit: it can't be finished
+	unnoted int      // events that could not be written, in this commit
+	noteErr error    // why
 }
 
 // statements lists what is prepared.
 func (w *writer) statements() map[**sql.Stmt]string {
 	return map[**sql.Stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK",
-		&w.readRecord: selectRecord, &w.putRecord: putRecord, &w.deleteRecord: deleteRecord,
-		&w.putMeta: putMeta, &w.putEvent: putEvent, &w.pruneEvents: pruneEvents,
+		&w.lookup.record: selectRecord, &w.lookup.again: selectAgain, &w.putRecord: putRecord, &w.deleteRecord: deleteRecord,
+		&w.putMeta: putMeta, &w.count: countCommit, &w.clean: setClean, &w.putEvent: putEvent, &w.pruneEvents: pruneEvents,
 	}
 }
 
-func openWriter(path, pragmas string) (_ *writer, err error) {
-	w := &writer{path: path, db: connect(path, "rw", "PRAGMA cache_size=-2048;"+pragmas)}
+func (s *Store) openWriter() (_ *writer, err error) {
+	w := &writer{path: s.path, db: connect(s.path, "rw", "PRAGMA cache_size=-2048;"+s.pragmas)}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -110,6 +113,9 @@ func (s *Store) write(w *writer) {
 	// The others first: the last one to close folds the log into the database and removes it.
 	s.read.Close()
 	if w != nil {
+		if s.lock != nil && s.files.there(s.path) == nil {
+			_ = w.setClean(true) // without it, a copy without its counter isn't believed
+		}
 		w.close()
 	}
 }
@@ -131,6 +137,13 @@ func (s *Store) commit(w *writer, batch []*update, notes []audit.Event) *writer 
 	if err == nil {
 		err = w.run(taken, notes)
 	}
+	if err == nil && w.counts {
+		// After the commit and before the answer: the counter knows of all that was told.
+		err = s.counter.set(w.at)
+	}
+	if err == nil && w.ways {
+		s.checkpoints.fold(w)
+	}
 	for _, u := range taken {
 		if err != nil {
 			u.err = err // also of those that fn refused: it judged by what is taken back now
@@ -150,22 +163,24 @@ func (s *Store) commit(w *writer, batch []*update, notes []audit.Event) *writer 
 	return w
 }
 
-// ready returns a writer on the file that the store was opened with. What is written to a file that
+// ready returns a writer on the files that the store was opened with. What is written to a file that
 // was removed or replaced meanwhile would be gone with the next start.
 func (s *Store) ready(w *writer) (*writer, error) {
-	now, err := os.Stat(s.path)
-	if err != nil || !os.SameFile(s.opened, now) {
-		return w, ErrReplaced
+	if err := s.files.there(s.path); err != nil {
+		if w != nil {
+			_, _, _ = checkpoint(w.conn, "PASSIVE") // a log that was removed can still be read here
+		}
+		return w, err
 	}
 	if w != nil {
 		return w, nil
 	}
-	return openWriter(s.path, s.pragmas)
+	return s.openWriter()
 }
 
 // run returns an error when nothing of the batch was written; else each update has its own in err.
 func (w *writer) run(batch []*update, notes []audit.Event) error {
-	w.changed, w.failed, w.unnoted, w.noteErr = 0, nil, 0, nil
+	w.changed, w.counts, w.ways, w.failed, w.unnoted, w.noteErr = 0, false, false, nil, 0, nil
 	if _, err := w.begin.Exec(); err != nil {
 		return err
 	}
@@ -180,6 +195,11 @@ func (w *writer) run(batch []*update, notes []audit.Event) error {
 		for _, e := range notes {
 			w.note(e)
 		}
+		if w.counts {
+			err = w.count.QueryRow().Scan(&w.at.store, &w.at.commits)
+		}
+	}
+	if err == nil {
 		_, err = w.commit.Exec()
 	}
 	if err != nil {
@@ -191,7 +211,7 @@ func (w *writer) run(batch []*update, notes []audit.Event) error {
 
 // change is Update inside the transaction.
 func (w *writer) change(user string, fn func(account.Account) (account.Account, error)) error {
-	old, stored, err := scanAccount(user, w.readRecord.QueryRow(user))
+	old, stored, err := w.lookup.account(user)
 	if err != nil {
 		return err
 	}
@@ -202,6 +222,7 @@ func (w *writer) change(user string, fn func(account.Account) (account.Account, 
 	if changed.User != user {
 		return errors.New("refused to store it under another user's name")
 	}
+	w.ways = w.ways || !changed.SameWays(old)
 	if changed.Empty() {
 		if !stored {
 			return nil
@@ -212,13 +233,37 @@ func (w *writer) change(user string, fn func(account.Account) (account.Account, 
 	if err != nil {
 		return err
 	}
-	return w.exec(w.putRecord, user, string(record))
+	return w.put(user, record)
+}
+
+// put stores a record.
+func (w *writer) put(user string, record []byte) error {
+	return w.exec(w.putRecord, user, string(record), sumOf(user, record))
+}
+
+// replace stores a record, or with nil none, in place of what is stored, whatever that is.
+func (w *writer) replace(user string, record []byte) error {
+	if err := w.lookup.sound(user); err != nil {
+		return err
+	}
+	w.ways = true
+	if record == nil {
+		return w.exec(w.deleteRecord, user)
+	}
+	return w.put(user, record)
+}
+
+// setClean has the database say whether it was closed.
+func (w *writer) setClean(is bool) error {
+	_, err := w.clean.Exec(is)
+	return err
 }
 
 // exec runs a statement that writes. When it fails, so does the whole commit.
 func (w *writer) exec(stmt *sql.Stmt, args ...any) error {
 	_, w.failed = stmt.Exec(args...)
 	w.changed++
+	w.counts = true
 	return w.failed
 }
 
