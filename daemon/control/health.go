@@ -21,6 +21,7 @@ type Fault string
 const (
 	FaultLocked   Fault = "locked"   // another program holds the database's lock
 	FaultReplaced Fault = "replaced" // the database's file is gone, or another one
+	FaultLost     Fault = "lost"     // the database lacks changes that were stored
 	FaultOther    Fault = "other"
 )
 

@@ -137,9 +137,7 @@ func (x *exam) lookAccounts(client *control.Client) {
 		case errors.As(err, &refused) && (refused.Code == control.ErrNotAllowed || refused.Code == control.ErrAuthenticate):
 			x.unseen("people", "who has a second factor is for root to see")
 		case errors.As(err, &refused) && refused.Code == control.ErrUnavailable:
-			log, _ := x.readLog()
-			x.found("store-unreadable", x.settings.Store.Path, log,
-				"the daemon can't read its accounts: %s%s", refused.Message, reference(refused))
+			x.unreadable = refused
 		case !errors.Is(err, context.Canceled):
 			x.unseen("people", "who has a second factor can't be found out: %v", err)
 		}

@@ -53,27 +53,28 @@ type exam struct {
 	ctx    context.Context
 	report Report
 
-	settings  settings          // of the daemon
-	units     map[string]*Unit  // by name; nil: not known
-	booted    bool              // systemd runs this host
-	process   *running          // the daemon's; nil: not known
-	owner     uint32            // the uid that the daemon runs as, or would
-	owned     bool              // it is known
-	group     uint32            // its gid
-	grouped   bool              // it is known
-	mute      bool              // the name service doesn't answer us
-	answers   bool              // the daemon does
-	dead      bool              // it doesn't, and not for want of our rights
-	accounts  []control.Account // of everybody
-	listed    bool              // accounts holds them
-	module    string            // path of the module; empty: there is none
-	required  []string          // services that need an answer of the daemon
-	together  map[string]bool   // services that ask for password and code together
-	alone     bool              // sshd's stack asks for a code and for no password
-	cantAsk   bool              // sshd asks PAM, but can't show its questions
-	sshd      *server           // nil: it asks for no code, or not known
-	deaf      bool              // nobody listens at the login socket
-	container bool
+	settings   settings          // of the daemon
+	units      map[string]*Unit  // by name; nil: not known
+	booted     bool              // systemd runs this host
+	process    *running          // the daemon's; nil: not known
+	owner      uint32            // the uid that the daemon runs as, or would
+	owned      bool              // it is known
+	group      uint32            // its gid
+	grouped    bool              // it is known
+	mute       bool              // the name service doesn't answer us
+	answers    bool              // the daemon does
+	dead       bool              // it doesn't, and not for want of our rights
+	accounts   []control.Account // of everybody
+	listed     bool              // accounts holds them
+	unreadable *control.Error    // why the accounts could not be listed
+	module     string            // path of the module; empty: there is none
+	required   []string          // services that need an answer of the daemon
+	together   map[string]bool   // services that ask for password and code together
+	alone      bool              // sshd's stack asks for a code and for no password
+	cantAsk    bool              // sshd asks PAM, but can't show its questions
+	sshd       *server           // nil: it asks for no code, or not known
+	deaf       bool              // nobody listens at the login socket
+	container  bool
 }
 
 // Logins looks only at what has to do with whether logins ask for a code: the module, PAM's stacks and sshd.
@@ -88,7 +89,7 @@ func Examine(ctx context.Context, h Host) Report {
 	x := newExam(ctx, h)
 	x.examine(
 		x.lookHost, x.lookUnits, x.lookProcess, x.lookConfig, x.lookDaemon, x.lookProcess, x.judgeUser, x.judgeUnits,
-		x.lookSockets, x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookHealth, x.lookClock,
+		x.lookSockets, x.lookModule, x.lookStacks, x.lookSSHD, x.lookStore, x.lookKey, x.lookHealth, x.judgeReading, x.lookClock,
 		x.lookSELinux, x.lookAppArmor, x.lookPeople, x.lookRules, x.lookSetup,
 	)
 	return x.report

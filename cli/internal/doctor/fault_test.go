@@ -214,8 +214,15 @@ var faults = []fault{
 	{name: "everybody may write it", plant: run("chmod 0666 etc/totpd/totpd.toml"), want: "config-broken", place: "/etc/totpd/totpd.toml"},
 	{name: "settings that the daemon hasn't read", plant: unit("totpd.service", "StateChangeTimestamp", uint64(1)), want: "config-stale", remedy: "systemctl reload-or-restart totpd"},
 
-	{name: "the store is gone", plant: run("rm var/lib/totpd/totpd.db"), want: "store-missing"},
-	{name: "the store is empty", plant: run("truncate -s 0 var/lib/totpd/totpd.db"), want: "store-empty store-unreadable", root: true},
+	{name: "the store is gone", plant: run("rm var/lib/totpd/totpd.db"), want: "store-missing", remedy: "totpctl accept-loss"},
+	{name: "the store is empty", plant: run("truncate -s 0 var/lib/totpd/totpd.db"), want: "store-empty", remedy: "totpctl accept-loss", root: true},
+	{name: "what isn't root's to try", plant: func(h *host) {
+		h.health(control.Health{})
+		h.run("cd var/lib/totpd; cp -p totpd.db x; mv x totpd.db")
+	}, want: "store-unreadable", remedy: "journalctl", root: true},
+	{name: "changes are lost", plant: func(h *host) {
+		h.health(control.Health{Store: control.Tried{Fault: control.FaultLost, Cause: "the last 2 changes of accounts are lost"}})
+	}, want: "store-lost", remedy: "totpctl accept-loss", root: true},
 	{name: "the store's directory is gone", plant: run("mv var/lib/totpd var/lib/away"), want: "store-directory", remedy: "install -d -m 0700 -o totpd -g totpd /var/lib/totpd"},
 	{name: "the store is open", plant: run("chmod 0644 var/lib/totpd/totpd.db"), want: "store-open", heals: true},
 	{name: "the directory is open", plant: run("chmod 0777 var/lib/totpd"), want: "store-open", heals: true},

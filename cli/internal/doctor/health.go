@@ -33,7 +33,12 @@ func (x *exam) lookHealth() {
 		x.unseen("daemon", "whether the daemon can write and look names up: %v", err)
 		return
 	}
-	if h.Store.Fault != "" && !x.hasFound("store") { // of one cause the nearest finding is told
+	switch {
+	case h.Store.Fault == "" || x.hasFound("store"): // of one cause the nearest finding is told
+	case h.Store.Fault == control.FaultLost:
+		x.found("store-lost", x.settings.Store.Path, "totpctl accept-loss  # where there is no backup for totpctl restore",
+			"changes of accounts are lost, and nobody gets in where a code is asked for: %s", h.Store.Cause)
+	default:
 		x.found("store-unwritable", x.settings.Store.Path, x.remedyUnwritable(h.Store.Fault),
 			"the daemon can't write its accounts, so every code is refused: %s", h.Store.Cause)
 	}
@@ -42,6 +47,16 @@ func (x *exam) lookHealth() {
 			"the name service doesn't tell the daemon of a user: %s. Users that it has to ask for can't log in", h.Names.Cause)
 	}
 	x.fine("daemon", "it has written to its accounts and asked the name service, just now")
+}
+
+// judgeReading is about accounts that could not be listed, where nothing nearer is known.
+func (x *exam) judgeReading() {
+	if x.unreadable == nil || x.hasFound("store") {
+		return
+	}
+	log, _ := x.readLog()
+	x.found("store-unreadable", x.settings.Store.Path, log,
+		"the daemon can't read its accounts: %s%s", x.unreadable.Message, reference(x.unreadable))
 }
 
 func (x *exam) remedyUnwritable(fault control.Fault) string {

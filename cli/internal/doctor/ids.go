@@ -84,6 +84,7 @@ var Kinds = []Kind{
 
 	{"store-directory", Error, "the store's directory is missing"},
 	{"store-missing", Error, "the database is missing"},
+	{"store-lost", Error, "changes of accounts are lost"},
 	{"store-empty", Error, "the database is empty"},
 	{"store-open", Error, "others may read or write the store"},
 	{"store-owner", Error, "the store isn't the daemon's"},

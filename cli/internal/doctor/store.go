@@ -63,7 +63,6 @@ func (x *exam) lookStore() {
 	}
 	x.judgeDatabase(path, s)
 	if s.Database == nil {
-		x.fine("store", "there is no database yet; %s is as it should be", dir)
 		return
 	}
 	x.fine("store", "%s is as it should be, %s free", path, bytes(s.Space.Free))
@@ -110,21 +109,14 @@ func (x *exam) judgeStoreDirectory(d *File) {
 }
 
 func (x *exam) judgeDatabase(path string, s *Store) {
-	const lost = "restore it from a backup, with the daemon stopped"
+	const anew = "totpctl accept-loss  # only where its file system is mounted and there is no backup for totpctl restore: nobody is enrolled then"
 	db := s.Database
 	switch {
-	case db == nil && s.Log != nil:
-		x.found("store-missing", path, lost+"; or begin without any account: rm "+shell(path+"-wal")+" && "+x.restartDaemon(false),
-			"the database is gone, and its log is still there: the daemon doesn't start")
-		return
-	case db == nil && x.answers:
-		x.found("store-missing", path, lost, "the database was removed under the daemon: its accounts are lost when it stops")
-		return
 	case db == nil:
+		x.found("store-missing", path, anew, "the database is missing, and nobody gets in where a code is asked for")
 		return
 	case db.Size == 0:
-		x.found("store-empty", path, lost+"; or begin without any account: rm "+shell(path)+" && "+x.restartDaemon(false),
-			"the database is empty: its accounts are lost, and the daemon doesn't start")
+		x.found("store-empty", path, anew, "the database is empty: its accounts are lost, and the daemon doesn't start")
 	}
 	for _, f := range []*File{db, s.Log} {
 		if f == nil {

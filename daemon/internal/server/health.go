@@ -34,12 +34,15 @@ func (c *call) health(ctx context.Context, _ control.Nothing) (control.Health, e
 func (c *call) tryStore(ctx context.Context) control.Tried {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
+	lost := new(store.Lost)
 	err := c.control.Accounts.SetMeta(ctx, triedAt, c.control.Clock().UTC().Format(time.RFC3339))
 	switch {
 	case err == nil:
 		return control.Tried{}
 	case errors.Is(err, store.ErrReplaced):
 		return control.Tried{Fault: control.FaultReplaced, Cause: err.Error()}
+	case errors.As(err, &lost):
+		return control.Tried{Fault: control.FaultLost, Cause: err.Error()}
 	case store.Locked(err):
 		return control.Tried{Fault: control.FaultLocked, Cause: err.Error()}
 	}
