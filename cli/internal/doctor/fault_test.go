@@ -221,7 +221,7 @@ var faults = []fault{
 		h.run("cd var/lib/totpd; cp -p totpd.db x; mv x totpd.db")
 	}, want: "store-unreadable", remedy: "journalctl", root: true},
 	{name: "changes are lost", plant: func(h *host) {
-		h.health(control.Health{Store: control.Tried{Fault: control.FaultLost, Cause: "the last 2 changes of accounts are lost"}})
+		h.health(control.Health{Store: control.Tried{Fault: control.FaultLost, Cause: "changes of accounts are lost, the last 2"}})
 	}, want: "store-lost", remedy: "totpctl accept-loss", root: true},
 	{name: "the store's directory is gone", plant: run("mv var/lib/totpd var/lib/away"), want: "store-directory", remedy: "install -d -m 0700 -o totpd -g totpd /var/lib/totpd"},
 	{name: "the store is open", plant: run("chmod 0644 var/lib/totpd/totpd.db"), want: "store-open", heals: true},

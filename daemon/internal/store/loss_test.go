@@ -72,11 +72,11 @@ func TestLogThatIsLost(t *testing.T) {
 	}{
 		"nothing":                 {func(string) error { return nil }, ""},
 		"-shm":                    {func(path string) error { return os.Remove(path + "-shm") }, ""},
-		"-wal":                    {func(path string) error { return os.Remove(path + "-wal") }, "the last 7 changes of accounts are lost"},
-		"-wal and -shm":           {func(path string) error { return errors.Join(os.Remove(path+"-wal"), os.Remove(path+"-shm")) }, "the last 7 changes"},
-		"cut to 0":                {func(path string) error { return os.Truncate(path+"-wal", 0) }, "the last 7 changes"},
+		"-wal":                    {func(path string) error { return os.Remove(path + "-wal") }, "changes of accounts are lost, the last 7:"},
+		"-wal and -shm":           {func(path string) error { return errors.Join(os.Remove(path+"-wal"), os.Remove(path+"-shm")) }, "the last 7:"},
+		"cut to 0":                {func(path string) error { return os.Truncate(path+"-wal", 0) }, "the last 7:"},
 		"cut in a frame":          {func(path string) error { return os.Truncate(path+"-wal", 32+3*frameSize+100) }, "changes of accounts are lost"},
-		"its header":              {flip("-wal", 17), "the last 7 changes"},
+		"its header":              {flip("-wal", 17), "the last 7:"},
 		"a frame":                 {flip("-wal", 32+4*frameSize+1000), "changes of accounts are lost"},
 		"the counter, one slot":   {flip(counterSuffix, 30), ""},
 		"the counter, all":        {func(path string) error { return os.Remove(path + counterSuffix) }, "it can't be told"},
@@ -112,7 +112,7 @@ func TestLogThatIsLost(t *testing.T) {
 			wantIntact(t, s)
 			path = crash(t, s)
 			check(t, os.Remove(path+"-wal"))
-			wantLost(t, path, "the last 1 changes") // it counts on
+			wantLost(t, path, "the last 1:") // it counts on
 		})
 	}
 }

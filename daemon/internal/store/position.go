@@ -36,7 +36,7 @@ func (l *Lost) Error() string {
 	if l.Commits == 0 {
 		return "it can't be told whether all accounts are as they were: " + l.cause + remedy
 	}
-	return fmt.Sprintf("the last %d changes of accounts are lost: %s", l.Commits, l.cause+remedy)
+	return fmt.Sprintf("changes of accounts are lost, the last %d: %s", l.Commits, l.cause+remedy)
 }
 
 // vouch returns an error of type *Lost where the database at path, whose schema is this version's, lacks
