@@ -62,12 +62,11 @@ func TestLostStore(t *testing.T) {
 	if said := s.fails("/usr/libexec/totpd/totpd", "-init"); !strings.Contains(said, "there has been one, since there is /etc/totpd/store-made") {
 		t.Errorf("-init says %s", said)
 	}
-	s.turnOn()
-	turnedAway(eve)
 	finds("a lost database")
 
 	// It is mounted.
 	s.script("systemctl stop totpd.socket totpd.service; rmdir /var/lib/totpd 2>/dev/null || rm -r /var/lib/totpd; mv /root/store /var/lib/totpd; systemctl start totpd.socket totpd.service")
+	s.turnOn()
 	l = ann.ssh()
 	l.answer(password, ann.Password)
 	l.see(code)
