@@ -72,8 +72,8 @@ is in place, 1 something differs, 2 wrong usage. With --json it prints in_place,
 wanted (array of commands) and differences (where, what, remedy, diff).
 
 --json prints one object: applied, services (name, already), changes (path, by,
-diff), notes, checks (service, what, ok, cause, hint) and refusals (where, why,
-hint).`,
+diff), notes, checks (service, what, ok, cause, hint, warning) and refusals
+(where, why, hint).`,
 		Example: "  totpctl setup --service sshd,sudo --ssh any+code --dry-run",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -136,7 +136,11 @@ func (s *setup) run(ctx context.Context, named bool) error {
 		return s.report(nil)
 	}
 	if err := s.open(); err != nil {
-		return s.fail(err, "")
+		hint := ""
+		if s.undo && !errors.Is(err, change.ErrBusy) {
+			hint = "by hand: take out the lines that /usr/libexec/totpd/pam-lines shows, and remove " + plan.DropIn + "; the files as they were before are in " + backups
+		}
+		return s.fail(err, hint)
 	}
 	defer s.close()
 	switch {
@@ -189,7 +193,7 @@ func modes() string {
 
 // open looks at the host and takes the record of changes for itself.
 func (s *setup) open() (err error) {
-	if s.scratch, err = os.MkdirTemp("", "totpctl-setup-"); err != nil {
+	if s.scratch, err = scratch(); err != nil {
 		return err
 	}
 	journal := change.Open
@@ -200,11 +204,23 @@ func (s *setup) open() (err error) {
 		os.RemoveAll(s.scratch)
 		return err
 	}
-	s.host = &plan.Host{Root: s.root, Tree: stack.Open(s.root), Journal: s.journal, Scratch: s.scratch}
+	s.host = &plan.Host{Root: s.root, Tree: stack.Open(s.root).Among(stack.FindModules(s.root, loadModule)), Journal: s.journal, Scratch: s.scratch}
 	if s.host.SSHD, err = sshd.Find(s.root); errors.Is(err, sshd.ErrNone) {
 		err = nil
 	}
 	return err
+}
+
+// scratch makes a directory for copies. A full /tmp must not keep --undo from its work.
+func scratch() (dir string, err error) {
+	for _, in := range []string{"", "/run", "/dev/shm"} {
+		var failed error
+		if dir, failed = os.MkdirTemp(in, "totpctl-setup-"); failed == nil {
+			return dir, nil
+		}
+		err = errors.Join(err, failed)
+	}
+	return "", err
 }
 
 func (s *setup) close() {

@@ -153,12 +153,22 @@ func (s *setup) refused(r *report) error {
 // showChecks shows what was tried, what went well in a line for all services, and returns an error where
 // something failed.
 func (s *setup) showChecks(checks []trial.Check) error {
-	failed := 0
+	failed := s.showTried(checks)
+	if failed > 0 {
+		return s.fail(fmt.Errorf("%d of %d checks failed: nothing was changed", failed, len(checks)), "")
+	}
+	return nil
+}
+
+// showTried shows what was tried, and returns how much failed that was no warning.
+func (s *setup) showTried(checks []trial.Check) (failed int) {
 	var order []string
 	services := map[string][]string{}
 	for _, c := range checks {
 		if !c.OK {
-			failed++
+			if !c.Warning {
+				failed++
+			}
 			continue
 		}
 		if services[c.What] == nil {
@@ -173,10 +183,17 @@ func (s *setup) showChecks(checks []trial.Check) error {
 		}
 		s.showFailed(checks)
 	}
-	if failed > 0 {
-		return s.fail(fmt.Errorf("%d of %d checks failed: nothing was changed", failed, len(checks)), "")
+	return failed
+}
+
+// showLeft names what isn't taken back, and what a person can do about it.
+func (s *setup) showLeft(p *plan.Plan) {
+	if len(p.Refusals) > 0 {
+		s.say("\nNot taken back:")
 	}
-	return nil
+	for _, r := range p.Refusals {
+		s.say("  %s: %s\n    hint: %s", printable(r.Where), printable(r.Why), printable(r.Hint))
+	}
 }
 
 func (s *setup) showFailed(checks []trial.Check) {
@@ -184,7 +201,11 @@ func (s *setup) showFailed(checks []trial.Check) {
 		if check.OK {
 			continue
 		}
-		s.say("  FAILED  %s (%s)\n          %s", check.What, check.Service, printable(check.Cause))
+		verdict := "FAILED "
+		if check.Warning {
+			verdict = "warning"
+		}
+		s.say("  "+verdict+" %s (%s)\n          %s", check.What, check.Service, printable(check.Cause))
 		if check.Hint != "" {
 			s.say("          hint: %s", printable(check.Hint))
 		}

@@ -15,53 +15,136 @@ import (
 	"github.com/totpd/totpd/cli/internal/trial"
 )
 
-// takeBack takes back all that the journal knows. It needs no daemon, and nobody to ask: a package's removal
-// calls it.
+// takeBack takes back all that the journal knows. It is the way out when logins fail, so it needs no daemon and
+// nobody to ask, and nothing stops it: what is no worse afterwards than now is taken back, and the rest is named
+// with what a person can do. Only a package's removal is refused where lines would be left that need the module.
 func (s *setup) takeBack(ctx context.Context) error {
 	files, stuck := s.journal.Undo()
-	slices.SortFunc(files, backOrder)
-	p := &plan.Plan{Files: files}
+	p := &plan.Plan{}
 	for _, at := range stuck {
+		if f, ok := s.journal.Loosely(at.Path, isOurs); ok && strings.HasPrefix(at.Path, "/etc/pam.d/") && errors.Is(at.Err, change.ErrUnclear) {
+			files = append(files, f)
+			continue
+		}
 		p.Refusals = append(p.Refusals, s.stuck(at))
 	}
-	p.Reload = slices.ContainsFunc(files, func(f change.File) bool { return f.Changes() && strings.HasPrefix(f.Path, "/etc/ssh/") })
-	if err := s.addTools(ctx, p); err != nil {
-		p.Refusals = append(p.Refusals, err)
-	}
+	slices.SortFunc(files, backOrder)
+	p.Files = files
+	s.addTools(ctx, p)
+	shown := newReport(p)
+	checks := s.tryWithout(ctx, p)
 	if s.removal {
-		p.Refusals = append(p.Refusals, s.needed(p.Tree(s.host))...)
+		if needed := s.needed(p.Tree(s.host)); len(needed) > 0 {
+			p.Refusals = append(p.Refusals, needed...)
+			return s.refused(newReport(p))
+		}
 	}
+	s.showDiffs(shown)
+	s.showTried(checks)
 	r := newReport(p)
-	if len(p.Refusals) > 0 {
-		return s.refused(r)
-	}
-	s.showDiffs(r)
-	r.Checks = s.tryWithout(ctx, p)
-	if err := s.showChecks(r.Checks); err != nil {
-		return s.after(r, err)
-	}
+	r.Checks = checks
 	if s.dryRun {
+		s.showLeft(p)
 		s.say("\nNothing was changed: --dry-run.")
 		return s.report(r)
 	}
 	if ok, err := s.agreed(ctx, "\nTake it back?"); err != nil || !ok {
 		return err
 	}
-	back := &tools{setup: s, run: s.journal.Tools(), reload: p.Reload, lenient: true}
-	slices.Reverse(back.run)
-	if err := s.journal.Apply(change.Change{Files: files, Why: "totpctl setup --undo", At: s.now(), Finish: back.finish}); err != nil {
-		return s.fail(err, "")
+	s.writeBack(p)
+	r = newReport(p)
+	r.Checks, r.Applied = checks, true
+	for _, l := range remaining(stack.Open(s.root)) {
+		if !s.journaled(l.Place.File) {
+			s.say("%s", fmt.Sprintf("Still there, since totpctl setup didn't put it there: %s: %s", l.Place, l))
+		}
+	}
+	if s.showLeft(p); len(p.Refusals) > 0 {
+		return s.after(r, s.fail(errors.New("not everything could be taken back"), "do what is said above, then again: totpctl setup --undo"))
+	}
+	s.say("\nTaken back: logins are as they were before totpctl setup. Try one before you close this shell.")
+	return s.report(r)
+}
+
+// isOurs tells whether a line of a PAM file is of our module, whatever its arguments.
+func isOurs(line string) bool {
+	return slices.ContainsFunc(stack.Parse("", "", []byte(line)).Lines, stack.Line.Ours)
+}
+
+func (s *setup) journaled(path string) bool {
+	return slices.ContainsFunc(s.journal.Records(), func(r change.Record) bool { return r.Path == path })
+}
+
+// writeBack takes back each file and each tool by itself. What fails is added to the plan's refusals.
+func (s *setup) writeBack(p *plan.Plan) {
+	left := func(where string, err error, hint string) {
+		p.Refusals = append(p.Refusals, &plan.Refusal{Where: where, Why: err.Error(), Hint: hint})
+	}
+	c := change.Change{Why: "totpctl setup --undo", At: s.now(), Tools: s.journal.Tools()}
+	for _, f := range p.Files {
+		if by := s.includedBy(f); by != "" {
+			left(f.Path, fmt.Errorf("%s includes it, and could not be taken back", by), "take "+by+" back first")
+			continue
+		}
+		c.Files = []change.File{f}
+		if err := s.journal.Apply(c); err != nil {
+			left(f.Path, err, backHint(f))
+		}
+	}
+	back := &tools{setup: s}
+	c.Files = nil
+	for _, tool := range slices.Backward(s.journal.Tools()) {
+		if err := back.tool(tool); err != nil {
+			left(strings.Fields(tool)[0], err, "by hand: "+tool)
+			continue
+		}
+		c.Tools = slices.DeleteFunc(s.journal.Tools(), func(t string) bool { return t == tool })
+		if err := s.journal.Apply(c); err != nil {
+			left(change.Dir, err, "the command has been run: "+tool)
+		}
+	}
+	if p.Reload {
+		if err := s.reloadSSHD(); err != nil {
+			s.say("sshd could not be told: %v", err)
+		}
+	}
+	if s.journal.Empty() {
+		s.watch(false)
 	}
 	if err := s.journal.Forget(); err != nil {
-		return s.fail(err, "")
+		left(change.Dir, err, "nothing is left to take back: remove it")
 	}
-	r.Applied = true
-	s.watch(false)
-	s.say("\nTaken back: logins are as they were before totpctl setup. Try one before you close this shell.")
-	for _, l := range remaining(s.host.Tree) {
-		s.say("%s", fmt.Sprintf("Still there, since totpctl setup didn't put it there: %s: %s", l.Place, l))
+}
+
+// includedBy is a file that includes one that is to go; empty: there is none.
+func (s *setup) includedBy(f change.File) string {
+	if f.After != nil {
+		return ""
 	}
-	return s.report(r)
+	tree := stack.Open(s.root).With(map[string][]byte{f.Path: nil})
+	names, err := tree.Services()
+	if err != nil {
+		return ""
+	}
+	for _, name := range names {
+		for _, typ := range stack.Types {
+			entries, _ := tree.Stack(name, typ)
+			for _, e := range entries {
+				if e.Includes() && e.Problem != "" && (e.Module == f.Path || "/etc/pam.d/"+e.Module == f.Path) {
+					return e.Place.File
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// backHint is what a person can do about a file that can't be written.
+func backHint(f change.File) string {
+	if f.After == nil {
+		return "mount -o remount,rw, or chattr -i, and then: rm " + f.Path
+	}
+	return "see whether it can be written: lsattr " + f.Path + "; findmnt -T " + f.Path + "; the file as it was before is in " + backups
 }
 
 // backOrder has PAM's files before sshd's, which only a reload puts in force, and what others include last.
@@ -92,8 +175,9 @@ func (s *setup) stuck(at change.Stuck) *plan.Refusal {
 	return r
 }
 
-// addTools shows what the host's own programs will take back.
-func (s *setup) addTools(ctx context.Context, p *plan.Plan) *plan.Refusal {
+// addTools shows what the host's own programs will take back. Where that can't be known before, they do it all
+// the same.
+func (s *setup) addTools(ctx context.Context, p *plan.Plan) {
 	for _, command := range s.journal.Tools() {
 		p.Tools = append(p.Tools, command)
 		if !strings.HasPrefix(command, plan.PAMAuthUpdate) {
@@ -101,28 +185,26 @@ func (s *setup) addTools(ctx context.Context, p *plan.Plan) *plan.Refusal {
 		}
 		after, _, err := plan.DebianCopy(ctx, s.host, "--disable", "totpd")
 		if err != nil {
-			return &plan.Refusal{Where: plan.PAMAuthUpdate, Why: err.Error(), Hint: "by hand: " + command}
+			s.say("What %q will change can't be shown: %v", command, err)
+			continue
 		}
 		for path, text := range after {
-			now, err := s.journal.Read(path)
-			if err != nil {
-				return &plan.Refusal{Where: path, Why: err.Error(), Hint: "by hand: " + command}
+			if now, err := s.journal.Read(path); err == nil {
+				p.Shared = append(p.Shared, change.File{Path: path, Now: now, After: text})
 			}
-			p.Shared = append(p.Shared, change.File{Path: path, Now: now, After: text})
 		}
 	}
-	return nil
 }
 
 // tryWithout tries the logins of the services whose files are put back, and sshd's settings: without totpd,
-// which may not run any more.
-func (s *setup) tryWithout(ctx context.Context, p *plan.Plan) []trial.Check {
+// which may not run any more. A file whose way back would make something worse is left as it is.
+func (s *setup) tryWithout(ctx context.Context, p *plan.Plan) (all []trial.Check) {
 	tree := p.Tree(s.host)
 	t, err := s.trial(ctx, tree)
 	if err != nil {
-		return []trial.Check{{What: "logins can be tried", Cause: err.Error()}}
+		return []trial.Check{{What: "logins can be tried", Cause: err.Error(), Warning: true}}
 	}
-	var all []trial.Check
+	worse := map[string]trial.Check{}
 	for _, f := range p.Files {
 		name, service := strings.CutPrefix(f.Path, "/etc/pam.d/")
 		if !service || !f.Changes() || f.After == nil {
@@ -130,23 +212,43 @@ func (s *setup) tryWithout(ctx context.Context, p *plan.Plan) []trial.Check {
 		}
 		entries, err := tree.Stack(name, stack.Auth)
 		if err != nil || slices.ContainsFunc(entries, func(e stack.Entry) bool { return e.Ours() }) {
-			continue // lines that others put there: showRemaining names them
+			continue // lines that others put there: they are named afterwards
 		}
-		all = append(all, t.Without(ctx, name)...)
+		for _, c := range t.Without(ctx, name, s.host.Tree) {
+			if all = append(all, c); !c.OK && !c.Warning {
+				worse[f.Path] = c
+			}
+		}
 	}
-	if p.Reload && s.host.SSHD != nil {
-		all = append(all, s.sshdWithout(ctx, p))
+	inSSH := func(f change.File) bool { return f.Changes() && strings.HasPrefix(f.Path, "/etc/ssh/") }
+	if slices.ContainsFunc(p.Files, inSSH) && s.host.SSHD != nil {
+		c := s.sshdWithout(ctx, p)
+		if all = append(all, c); !c.OK && !c.Warning {
+			for _, f := range p.Files {
+				if inSSH(f) {
+					worse[f.Path] = c
+				}
+			}
+		}
 	}
+	p.Files = slices.DeleteFunc(p.Files, func(f change.File) bool {
+		c, is := worse[f.Path]
+		if is {
+			p.Refusals = append(p.Refusals, &plan.Refusal{Where: f.Path, Why: "without our lines it would be worse than now: " + c.What + ": FAILED: " + c.Cause,
+				Hint: "fix that first; the file as it was before is in " + backups})
+		}
+		return is
+	})
+	p.Reload = slices.ContainsFunc(p.Files, inSSH)
 	return all
 }
 
-// sshdWithout has sshd check its settings as they will be. Faults that it has now already don't count.
+// sshdWithout has sshd check its settings as they will be. Faults that it has now already are a warning.
 func (s *setup) sshdWithout(ctx context.Context, p *plan.Plan) trial.Check {
-	c := trial.Check{Service: "sshd", What: "it takes its settings without ours", OK: true}
-	err := plan.CheckSSHD(ctx, s.host, p)
-	if err != nil && s.host.SSHD.Check(ctx) == nil {
-		c.OK, c.Cause = false, err.Error()
-		c.Hint = "mend that setting first; nothing was changed"
+	c := trial.Check{Service: "sshd", What: "sshd accepts its settings without ours", OK: true}
+	if err := plan.CheckSSHD(ctx, s.host, p); err != nil {
+		c.OK, c.Cause, c.Warning = false, err.Error(), s.host.SSHD.Check(ctx) != nil
+		c.Hint = "fix that setting"
 	}
 	return c
 }
@@ -160,7 +262,7 @@ func remaining(tree *stack.Tree) []stack.Line {
 	var all []stack.Line
 	seen := map[string]bool{}
 	for _, name := range names {
-		for _, typ := range []stack.Type{stack.Auth, stack.Account, stack.Password, stack.Session} {
+		for _, typ := range stack.Types {
 			entries, err := tree.Stack(name, typ)
 			if err != nil {
 				continue

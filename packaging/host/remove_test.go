@@ -23,7 +23,7 @@ func TestRemove(t *testing.T) {
 
 	for _, verb := range []string{"--remove", "--purge"} {
 		said := s.fails("dpkg", verb, "totpd")
-		if !strings.Contains(said, "totpd: not removed, and nothing was changed") {
+		if !strings.Contains(said, "totpctl: setup: nothing was changed") {
 			t.Errorf("dpkg %s doesn't say that it changed nothing: %s", verb, said)
 		}
 		if !regexp.MustCompile(`/etc/pam\.d/login:\d+: .*` + line).MatchString(said) {

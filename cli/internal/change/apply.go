@@ -199,6 +199,37 @@ func (j *Journal) Undo() (files []File, stuck []Stuck) {
 	return files, stuck
 }
 
+// Loosely takes a file back in which our lines were edited: every line that is one of ours, or that ours says
+// is, goes. It does so only where our change replaced nothing, and no such line is a part of a longer one.
+func (j *Journal) Loosely(path string, ours func(line string) bool) (File, bool) {
+	r, known := j.record(path)
+	now, err := j.Read(path)
+	if !known || err != nil || now == nil || r.Before == "" {
+		return File{}, false
+	}
+	added := map[string]bool{}
+	for _, e := range r.Edits {
+		if len(e.Remove) > 0 {
+			return File{}, false
+		}
+		for _, line := range e.Add {
+			added[line] = true
+		}
+	}
+	var kept []string
+	for _, line := range split(now) {
+		if !added[line] && !ours(line) {
+			kept = append(kept, line)
+			continue
+		}
+		if strings.HasSuffix(strings.TrimRight(line, " \t"), `\`) {
+			return File{}, false
+		}
+	}
+	base := join(kept)
+	return File{Path: path, Now: now, After: base, Base: base}, true
+}
+
 // Forget drops the journal's files when nothing is left in it, but for the backups of what was edited.
 func (j *Journal) Forget() error {
 	if !j.Empty() {

@@ -223,7 +223,10 @@ func (j *Journal) Base(path string) (base []byte, edited bool, err error) {
 		return now, false, nil
 	case sum(now) == r.After, sum(now) == r.Was: // the latter when we were stopped half-way
 		base, err := j.backup(r)
-		return base, false, err
+		if err == nil || now == nil {
+			return base, false, err
+		}
+		// Without the backup, the lines that were put there are known all the same.
 	case now == nil:
 		return nil, true, nil
 	}

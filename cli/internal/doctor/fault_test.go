@@ -73,6 +73,15 @@ var faults = []fault{
 		want: "stack-excludes", place: "/etc/pam.d/sudo:3", remedy: "sed -i '3a auth required pam_permit.so' /etc/pam.d/sudo", heals: true},
 	{name: "nobody gets in", plant: write("etc/pam.d/sudo", "auth required pam_deny.so\nauth required pam_totpd.so\n"), want: "stack-closed"},
 	{name: "twice", plant: run("echo auth required pam_totpd.so >>etc/pam.d/su"), want: "stack-twice", place: "/etc/pam.d/su:5", remedy: "sed -i '5d' /etc/pam.d/su", heals: true},
+	{name: "a module that doesn't exist", plant: run("sed -i '1i auth required pam_corpdir.so' etc/pam.d/sudo"), want: "stack-unloadable", place: "/etc/pam.d/sudo:1", remedy: "sed -i '1d' /etc/pam.d/sudo", heals: true},
+	{name: "a module that doesn't exist, for the account", plant: run("sed -i '1i account requisite pam_corpdir.so' etc/pam.d/common-account"), want: "stack-unloadable", place: "/etc/pam.d/common-account:1", heals: true},
+	{name: "a module that doesn't exist, without a log line", plant: run("sed -i '1i -session required pam_corpdir.so' etc/pam.d/login"), want: "stack-unloadable", heals: true},
+	{name: "a module that doesn't exist, and need not", plant: run("sed -i -e '1i auth sufficient pam_corpdir.so' -e '1i session [success=ok module_unknown=ignore default=bad] pam_corpdir.so' etc/pam.d/sudo"), want: ""},
+	{name: "a module that doesn't exist, on one way", plant: run("sed -i -e '1i auth [success=1 default=ignore] pam_succeed_if.so user ingroup staff' -e '1i auth required pam_corpdir.so' etc/pam.d/sudo"), want: "stack-unloadable-way", place: "/etc/pam.d/sudo:2"},
+	{name: "a module that is no module", plant: func(h *host) {
+		h.write("etc/pam.d/su", "auth required /opt/pam_corpdir.so\n@include common-auth\nauth required pam_totpd.so\n@include common-account\n")
+		h.write("opt/pam_corpdir.so", "#!/bin/sh\n")
+	}, want: "stack-unloadable", place: "/etc/pam.d/su:1"},
 	{name: "a line that can't be read", plant: run("sed -i s/required.pam_totpd/requird\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-broken stack-closed", place: "/etc/pam.d/sudo:2"},
 	{name: "an unknown argument", plant: run("sed -i s/debug/debugging/ etc/pam.d/sudo"), want: "stack-argument", place: "/etc/pam.d/sudo:2"},
 	{name: "a long timeout", plant: run("sed -i s/debug/timeout=31/ etc/pam.d/sudo"), want: "stack-argument"},

@@ -106,6 +106,7 @@ func newHost(t *testing.T) *host {
 		modules = "usr/lib/aarch64-linux-gnu/security"
 	}
 	h.run("mkdir -p " + modules + " && cp /" + modules + "/pam_permit.so " + modules + "/ && cp /" + modules + "/pam_permit.so " + modules + "/pam_totpd.so")
+	h.run("for m in /" + modules + "/pam_*.so; do test -e " + modules + "/${m##*/} || ln -s $m " + modules + "/; done; cd " + modules + " && ln -s pam_permit.so pam_sss.so && ln -s pam_permit.so pam_fprintd.so")
 	h.run("cp " + daemon + " usr/libexec/totpd/totpd")
 	h.startDaemon()
 	password, err := net.Listen("unix", h.path("run/totpd/password.sock"))

@@ -16,6 +16,8 @@ var Kinds = []Kind{
 	{"module-unreadable", Warning, "programs that don't run as root can't load the module"},
 	{"module-absent", Note, "the module is not installed, and no PAM line names it"},
 
+	{"stack-unloadable", Error, "libpam can't load a module of a stack, and nobody gets in that way"},
+	{"stack-unloadable-way", Warning, "libpam can't load a module of a stack, and some logins are refused for it"},
 	{"stack-broken", Error, "libpam can't read a line of a stack"},
 	{"stack-before-password", Error, "the code is asked for before the password"},
 	{"stack-alone", Error, "a code is asked for, and no password"},

@@ -21,7 +21,11 @@ func (s *stacks) judgeStack(service string, entries []stack.Entry) {
 		return slices.ContainsFunc(found, func(f stack.Finding) bool { return f.Kind == kind })
 	}
 	v.bound = true
+	_, unloadable := stack.Unloadable(entries) // lookUnloadable says so
 	for _, f := range found {
+		if unloadable && f.Kind == stack.Closed {
+			continue
+		}
 		consequence := f.Kind == stack.Early || f.Kind == stack.Mute
 		if !consequence || !has(stack.Bypass) && !has(stack.Closed) { // of one cause the worst is told
 			v.tell(f)

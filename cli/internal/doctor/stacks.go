@@ -44,7 +44,7 @@ type spot struct {
 
 // lookStacks looks at every service of PAM that the module is in.
 func (x *exam) lookStacks() {
-	s := &stacks{exam: x, tree: stack.Open(cmp.Or(x.Root, "/")), has: map[string]bool{}, lost: map[string][]string{}}
+	s := &stacks{exam: x, tree: stack.Open(cmp.Or(x.Root, "/")).Among(x.modules()), has: map[string]bool{}, lost: map[string][]string{}}
 	names, err := s.tree.Services()
 	if err != nil {
 		x.unseen("stack", "the services of PAM can't be listed: %v", cause(err))
@@ -60,6 +60,9 @@ func (x *exam) lookStacks() {
 			s.look(name, entries)
 		}
 		s.lookOtherTypes(name)
+		if s.has[name] || slices.Contains(logins, name) {
+			s.lookUnloadable(name)
+		}
 	}
 	s.tell()
 	s.lookPasswordService()
@@ -131,6 +134,31 @@ func (s *stacks) look(service string, entries []stack.Entry) {
 		return
 	}
 	s.judgeStack(service, entries)
+}
+
+// lookUnloadable tells of modules that libpam can't load. Package doctor looks at ours by itself.
+func (s *stacks) lookUnloadable(service string) {
+	for _, typ := range stack.Types {
+		entries, err := s.tree.Stack(service, typ)
+		if err != nil || len(entries) > 0 && entries[0].Service == stack.Other {
+			continue
+		}
+		refusing, closed := stack.Unloadable(entries)
+		for _, e := range refusing {
+			remedy := drop(e) + "  # or install the package of " + e.Name() + ".so"
+			switch {
+			case closed && typ != stack.Password:
+				s.spot(service, "stack-unloadable", e.Place.String(), remedy, "nobody gets in, with or without a code: %s", e.Missing)
+			default:
+				s.spot(service, "stack-unloadable-way", e.Place.String(), remedy, "what comes to this line is refused: %s", e.Missing)
+			}
+		}
+	}
+}
+
+// modules are those of the host, each tried once.
+func (x *exam) modules() *stack.Modules {
+	return stack.FindModules(cmp.Or(x.Root, "/"), x.Load)
 }
 
 // lookOtherTypes: only in an auth stack does the module ask.

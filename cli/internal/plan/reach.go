@@ -66,7 +66,7 @@ func (p *Plan) listReached(h *Host, all bool) {
 		if err != nil {
 			continue
 		}
-		p.judgeShared(name, entries)
+		p.judgeShared(p.Tree(h), name, entries)
 		also = append(also, name)
 	}
 	switch {
@@ -123,7 +123,16 @@ func ownsCombined(h *Host, name string) bool {
 }
 
 // judgeShared refuses where a line of another file does harm in one service.
-func (p *Plan) judgeShared(name string, entries []stack.Entry) {
+func (p *Plan) judgeShared(t *stack.Tree, name string, entries []stack.Entry) {
+	switch r := p.checkModules(t, name); {
+	case r == nil:
+	case strings.HasPrefix(r.Where, pamDir+"/"+name+":"): // its own fault, with our line or without
+		p.note("%s (%s)", r.Why, r.Where)
+		return
+	default:
+		p.refuse(r)
+		return
+	}
 	for _, f := range stack.Judge(entries) {
 		if note, bad := weigh(entries, f); bad != "" {
 			p.refuse(&Refusal{whereOf(pamDir+"/"+name, entries, f), name + ": " + bad, "name services that it doesn't include: --service sshd,su,sudo"})

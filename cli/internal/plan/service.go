@@ -99,6 +99,9 @@ func (s *serviceEdit) work() *Refusal {
 	if len(entries) == 0 || entries[0].Service == stack.Other {
 		return &Refusal{s.path, "it has no auth lines, so that " + pamDir + "/other speaks for it", "give it auth lines of its own first"}
 	}
+	if r := s.plan.checkModules(s.tree, s.name); r != nil {
+		return r
+	}
 	if !asksPassword(entries) {
 		return &Refusal{s.path, "none of its modules is known to ask for a password", s.byHand()}
 	}

@@ -20,6 +20,8 @@ type Entry struct {
 	Line
 	Via   []Place // the lines that took it in, the service's own first; empty: it stands there itself
 	Level int     // how many substacks it is in
+	// Missing says why libpam can't load the module: the line answers "module_unknown" then. Tree.Among.
+	Missing string
 	// Sub marks the place where a substack begins: no module, but what a jump counts as one.
 	Sub bool
 }
@@ -97,6 +99,7 @@ func (x *flattener) add(f *File, typ Type, via []Place, level int) {
 			e.Problem = fmt.Sprintf("the stack has more than %d lines", entriesMax)
 		}
 		if !l.Includes() || l.Problem != "" || x.full {
+			e.Missing = x.tree.modules.Problem(l)
 			x.entries = append(x.entries, e)
 			continue
 		}

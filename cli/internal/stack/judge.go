@@ -134,6 +134,9 @@ func (j *judge) judgeEnds(ends []End) {
 // answers are what a module may say. Where a control names several answers, each is tried; all that it
 // doesn't name are one.
 func (j *judge) answers(e Entry) []Answer {
+	if e.Missing != "" {
+		return []Answer{{Value: "module_unknown"}}
+	}
 	switch role := e.Role(); role {
 	case Permits:
 		return []Answer{{Value: "success"}}

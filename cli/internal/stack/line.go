@@ -30,6 +30,9 @@ const (
 	Session  Type = "session"
 )
 
+// Types are all of them.
+var Types = []Type{Auth, Account, Password, Session}
+
 // AnyType is of Debian's "@include", which takes in lines of every type.
 const AnyType Type = ""
 

@@ -33,6 +33,15 @@ type Tree struct {
 	root string
 	dirs []string
 	laid map[string][]byte // files laid over it, by the host's path; nil: taken away
+
+	modules *Modules // nil: nobody has looked at them
+}
+
+// Among returns the configuration with its lines held against the modules that the host has: Entry.Missing.
+func (t *Tree) Among(m *Modules) *Tree {
+	with := *t
+	with.modules = m
+	return &with
 }
 
 // Open returns the configuration of the host whose root directory this is: "/" for this one.
@@ -51,8 +60,11 @@ func (t *Tree) With(files map[string][]byte) *Tree {
 		laid = map[string][]byte{}
 	}
 	maps.Copy(laid, files)
-	return &Tree{root: t.root, dirs: t.dirs, laid: laid}
+	return &Tree{root: t.root, dirs: t.dirs, laid: laid, modules: t.modules}
 }
+
+// Missing says why libpam can't load the module of a line. Empty: it can, or nobody has looked.
+func (t *Tree) Missing(l Line) string { return t.modules.Problem(l) }
 
 // ErrNoService says that a service has no file and no stand-in.
 var ErrNoService = errors.New("there is no PAM configuration for it")

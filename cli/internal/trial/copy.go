@@ -20,6 +20,7 @@ const (
 	verifiedKey                  // those modules have said no; ours is real
 	keyDaemonGone                // the same, and ours finds no daemon
 	wrongTogether                // the modules that check passwords are real, and so is ours; the daemon is not
+	wrongAsNow                   // the modules that check passwords are real, and so are ours and the daemon
 )
 
 // reached is the sign that a stack came to our line.
@@ -76,12 +77,15 @@ func (c *copier) file(name, as string, depth int) (path string, err error) {
 // line is l with a module to suit the purpose. Nothing that keeps count, runs programs or talks to a device
 // stays in a copy; what only says something of the circumstances has said yes.
 func (c *copier) line(l stack.Line) stack.Line {
+	if c.tree.Missing(l) != "" {
+		return l // libpam will say so, as it does in a login
+	}
 	switch role := l.Role(); {
 	case role == stack.Code && c.purpose == wrongPassword:
 		return with(l, "pam_echo.so", reached)
 	case role == stack.Code || role == stack.WithKey || role == stack.Combined:
 		return c.ours(l)
-	case role == stack.Knows && (c.purpose == wrongPassword || c.purpose == wrongTogether):
+	case role == stack.Knows && (c.purpose == wrongPassword || c.purpose == wrongTogether || c.purpose == wrongAsNow):
 		if l.Name() == "pam_unix" {
 			l.Args = append(slices.Clone(l.Args), "nodelay")
 		}
@@ -103,7 +107,7 @@ func (c *copier) ours(l stack.Line) stack.Line {
 		l.Args = append(l.Args, c.module[1:]...)
 	}
 	switch c.purpose {
-	case rightPassword, verifiedKey:
+	case rightPassword, verifiedKey, wrongPassword, wrongAsNow:
 		login, passwords := sockets(l.Args)
 		l.Args = append(without(l.Args, "socket=", "password_socket="), "socket="+c.relays.to(c.dir, login), "password_socket="+passwords)
 	case daemonGone, keyDaemonGone:

@@ -39,6 +39,8 @@ type Check struct {
 	OK      bool   `json:"ok"`
 	Cause   string `json:"cause,omitempty"`
 	Hint    string `json:"hint,omitempty"`
+	// Warning says that it fails, and is no worse than without the change.
+	Warning bool `json:"warning,omitempty"`
 }
 
 // Service tries the logins of one service. withKey: a key that sshd has verified stands for the password;
@@ -55,11 +57,26 @@ func (t *Trial) Service(ctx context.Context, name string, withKey, onePrompt boo
 	return checks
 }
 
-// Without tries the logins of a service that has no line of ours.
-func (t *Trial) Without(ctx context.Context, name string) []Check {
-	wrong, right := t.wrongPassword(ctx, name), t.rightPassword(ctx, name)
+// Without tries the logins of a service whose lines of ours are taken out, and compares with how they go now.
+// No rule of totpd counts any more then, nor whether it runs.
+func (t *Trial) Without(ctx context.Context, name string, now *stack.Tree) []Check {
+	after, before := *t, *t
+	after.Required, before.Tree = nil, now
+	wrong, right := after.wrongPassword(ctx, name), after.rightPassword(ctx, name)
 	wrong.What, right.What = "a wrong password is refused", "the right password gets in"
+	if !wrong.OK {
+		wrong.Warning = !after.getsIn(ctx, name, wrongPassword) || before.getsIn(ctx, name, wrongAsNow)
+	}
+	if !right.OK {
+		right.Warning = !before.getsIn(ctx, name, rightPassword)
+	}
 	return []Check{wrong, right}
+}
+
+// getsIn tells whether a login is let in.
+func (t *Trial) getsIn(ctx context.Context, service string, p purpose) bool {
+	a, err := t.try(ctx, service, p)
+	return err == nil && a.Code == 0
 }
 
 // Daemon tries whether totpd judges a login of User in a service. Our module is alone in the stack, so that
