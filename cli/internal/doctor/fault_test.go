@@ -119,6 +119,12 @@ var faults = []fault{
 		place: "/etc/ssh/sshd_config.d/totpd.conf:3", root: true},
 	{name: "methods without questions", plant: run("sed -i '4s/.*/AuthenticationMethods publickey/' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-bypass sshd-methods",
 		place: "/etc/ssh/sshd_config.d/totpd.conf:4", remedy: "AuthenticationMethods any", root: true},
+	{name: "a key of root's that sshd refuses", plant: func(h *host) {
+		h.run("sed -i '5,$d' etc/ssh/sshd_config.d/totpd.conf && echo AuthorizedKeysFile .ssh/authorized_keys >>etc/ssh/sshd_config.d/totpd.conf && mkdir -p root/.ssh")
+		h.write("root/.ssh/authorized_keys", "ssh-ed25519 AAAA root\n")
+	}, want: "sshd-root-key", place: "/etc/ssh/sshd_config", root: true},
+	{name: "a key of root's that sshd would refuse", plant: run("sed -i '5,$d' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-root-later", root: true},
+	{name: "root by its key alone", plant: run("sed -i -e 6d -e '7s/,keyboard-interactive//' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-match", root: true},
 	{name: "a key alone", plant: run("sed -i '4d' etc/ssh/sshd_config.d/totpd.conf"), want: "sshd-bypass", root: true},
 	{name: "a code alone over ssh", plant: write("etc/pam.d/sshd", "auth required pam_totpd.so\nauth required pam_permit.so\n"), want: "sshd-code-alone", place: "/etc/ssh/sshd_config.d/totpd.conf:4", heals: true, root: true},
 	{name: "one prompt over ssh", plant: func(h *host) {
@@ -137,7 +143,7 @@ var faults = []fault{
 	}, want: "sshd-kbdint sshd-one-prompt", root: true},
 	{name: "root with a password", plant: func(h *host) {
 		h.write("etc/shadow", "root:$y$abc:1::::::\n")
-		h.run("echo PermitRootLogin yes >>etc/ssh/sshd_config")
+		h.run("sed -i '5,$d' etc/ssh/sshd_config.d/totpd.conf && echo PermitRootLogin yes >>etc/ssh/sshd_config")
 	}, want: "sshd-root", place: "/etc/ssh/sshd_config:4", heals: true, root: true},
 	{name: "a Match block", plant: run("printf 'Match User backup\\n\\tAuthenticationMethods publickey\\n' >>etc/ssh/sshd_config"), want: "sshd-match", place: "/etc/ssh/sshd_config:5", root: true},
 	{name: "sshd can't read its settings", plant: run("echo Nonsense yes >>etc/ssh/sshd_config"), want: "sshd-broken", place: "/etc/ssh/sshd_config:4", root: true},

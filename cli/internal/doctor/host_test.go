@@ -69,19 +69,27 @@ var healthyFiles = map[string]string{
 	"etc/pam.d/totpd":          "auth requisite pam_unix.so\naccount required pam_unix.so\n",
 	"etc/ssh/sshd_config":      "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n",
 	"etc/ssh/sshd_config.d/totpd.conf": "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n" +
-		"AuthenticationMethods publickey,keyboard-interactive keyboard-interactive\n",
+		"AuthenticationMethods publickey,keyboard-interactive keyboard-interactive\n" +
+		"Match User root\n\tPermitRootLogin yes\n\tAuthenticationMethods publickey,keyboard-interactive\n",
 	"etc/totpd/totpd.toml": "[code]\nissuer = \"test\"\n",
-	// As sshd, the first value of a keyword counts. Only the test modes are needed.
+	// As in sshd, the first value of a keyword counts, and one below "Match User NAME" more than the others. Only the
+	// test modes are needed.
 	"usr/sbin/sshd": `#!/bin/sh
 root=${0%/usr/sbin/sshd}
 for f in "$root"/etc/ssh/sshd_config.d/*.conf "$root/etc/ssh/sshd_config"; do
 	awk -v f="$f" 'tolower($1) == "nonsense" { print f ": line " NR ": Bad configuration option: " $1 | "cat >&2"; exit 255 }' "$f" || exit 255
 done
-awk '
-	tolower($1) == "match" { match_in = FILENAME }
-	FILENAME == match_in { next }
-	/^[A-Za-z]/ && !seen[k = tolower($1)]++ { $1 = k; print }
+user=$(echo "$*" | sed -n 's/.*-C user=\([^,]*\).*/\1/p')
+awk -v user="$user" '
+	FNR == 1 { block = 0 }
+	tolower($1) == "match" { block = user != "" && tolower($2) == "user" && $3 == user ? 2 : 1; next }
+	block == 1 { next }
+	{ k = tolower($1) }
+	/^[ \t]*[A-Za-z]/ && block == 2 && !(k in own) { $1 = k; own[k] = $0 }
+	/^[A-Za-z]/ && block == 0 && !(k in all) { $1 = k; all[k] = $0 }
 	END {
+		for (k in own) all[k] = own[k]
+		for (k in all) { seen[k] = 1; print all[k] }
 		split("usepam no:kbdinteractiveauthentication yes:passwordauthentication yes:pubkeyauthentication yes:permitrootlogin prohibit-password:authenticationmethods any:logingracetime 120", d, ":")
 		for (i in d) { split(d[i], w, " "); if (!seen[w[1]]) print d[i] }
 	}' "$root"/etc/ssh/sshd_config.d/*.conf "$root/etc/ssh/sshd_config"

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/totpd/totpd/cli/internal/plan"
 	"github.com/totpd/totpd/cli/internal/sshd"
 )
 
@@ -74,7 +75,7 @@ func (x *exam) lookSSHD() {
 		x.unseen("sshd", "%v", err)
 	}
 	x.sshd = s
-	s.judge()
+	s.judge(program)
 	x.fine("sshd", "it asks PAM and can show its questions")
 }
 
@@ -94,7 +95,7 @@ func (x *exam) brokenSSHD(f *sshd.Failure) {
 		"sshd can't read its settings and doesn't start any more: %s", what)
 }
 
-func (s *server) judge() {
+func (s *server) judge(program *sshd.Server) {
 	kbdOpen := slices.ContainsFunc(s.settings.Ways(), s.asks)
 	switch {
 	case !s.settings.UsePAM:
@@ -111,7 +112,11 @@ func (s *server) judge() {
 		s.cantAsk = true
 	}
 	s.judgeWays()
-	s.judgeRoot()
+	root, err := s.of(program, "root")
+	if err == nil {
+		s.judgeRoot(root)
+		s.judgeRootKey(root)
+	}
 	s.judgeMatch()
 	s.judgeAge()
 }
@@ -156,9 +161,17 @@ func (s *server) judgeWays() {
 	}
 }
 
+// of are the settings for one user.
+func (s *server) of(program *sshd.Server, user string) (*sshd.Settings, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	return program.Effective(ctx, &sshd.Connection{User: user, Host: "localhost", Addr: "127.0.0.1"})
+}
+
 // judgeRoot: with a password of its own and no second factor, root is the account to guess.
-func (s *server) judgeRoot() {
-	if s.settings.RootLogin != "yes" || !s.settings.KbdInteractive && !s.settings.Password || !s.listed || !s.rootHasPassword() {
+func (s *server) judgeRoot(root *sshd.Settings) {
+	byPassword := slices.ContainsFunc(root.Ways(), func(way []string) bool { return way[0] == "password" || isKbd(way[0]) })
+	if root.RootLogin != "yes" || !byPassword || !s.listed || !s.rootHasPassword() {
 		return
 	}
 	for _, a := range s.accounts {
@@ -166,9 +179,37 @@ func (s *server) judgeRoot() {
 			return
 		}
 	}
-	place, remedy, _ := s.wrong("PermitRootLogin", "prohibit-password")
+	place, _, _ := s.wrong("PermitRootLogin", "yes")
+	// Not PermitRootLogin prohibit-password, which refuses a code after the key: judgeRootKey.
+	remedy := fmt.Sprintf(`printf 'Match User root\n\tAuthenticationMethods publickey,%s\n' >>%s && /usr/sbin/sshd -t && %s`, kbd, sshd.ConfigFile, s.reloadSSHD())
 	s.found("sshd-root", place, remedy+"  # or, as root: totpctl enrol",
 		"root may log in over ssh with its password alone: PermitRootLogin is yes and root has no second factor")
+}
+
+// judgeRootKey: where PermitRootLogin takes keys alone, sshd ends a login of root in which PAM has its say. A way
+// for root that goes on to PAM after the key is none, then.
+func (s *server) judgeRootKey(root *sshd.Settings) {
+	if !root.UsePAM || root.RootLogin == "yes" || root.RootLogin == "no" {
+		return
+	}
+	behindKey := false
+	for _, way := range root.Ways() {
+		if slices.ContainsFunc(way, func(method string) bool { return method == "password" || isKbd(method) }) {
+			behindKey = behindKey || slices.Contains(way, "publickey")
+		} else if slices.Contains(way, "publickey") {
+			return // the key alone gets in
+		}
+	}
+	if !behindKey {
+		return
+	}
+	place, _, _ := s.wrong("PermitRootLogin", "yes")
+	const remedy = "totpctl setup --service sshd --ssh any+code  # or another mode"
+	if plan.RootHasKey(cmp.Or(s.Root, "/"), root) {
+		s.found("sshd-root-key", place, remedy, "root can't log in over ssh: PermitRootLogin %s refuses what comes after the key", root.RootLogin)
+		return
+	}
+	s.found("sshd-root-later", place, remedy, "once root is given a key, it will be of no use over ssh: PermitRootLogin %s refuses what comes after the key", root.RootLogin)
 }
 
 func (x *exam) rootHasPassword() bool {

@@ -14,11 +14,13 @@ import (
 // person is a user who may log in: root, or one with a number that people have, and a shell.
 type person struct {
 	name     string
+	uid      uint32
 	key      bool // there are keys of ssh for this user
 	password bool // there is a password that can be right
 }
 
-// people are those of the host's own files. Those of a directory (LDAP and the like) aren't listed there.
+// people are those of the host's own files. Those of a directory (LDAP and the like) aren't listed there. Without
+// sshd's settings nobody is known to have a key.
 func people(h *Host, s *sshd.Settings) []person {
 	text, err := os.ReadFile(filepath.Join(h.Root, "/etc/passwd"))
 	if err != nil {
@@ -38,6 +40,7 @@ func people(h *Host, s *sshd.Settings) []person {
 		}
 		all = append(all, person{
 			name:     f[0],
+			uid:      uint32(uid),
 			key:      hasKey(h, s, home.Owner{Name: f[0], UID: uint32(uid), GID: uint32(gid)}, f[5]),
 			password: hashes[f[0]] != "" && !strings.ContainsAny(hashes[f[0]][:1], "!*"),
 		})
@@ -60,11 +63,24 @@ func passwords(h *Host) map[string]string {
 	return all
 }
 
+// RootHasKey tells whether root has a key of ssh on the host whose root directory this is.
+func RootHasKey(root string, s *sshd.Settings) bool {
+	for _, who := range people(&Host{Root: root}, s) {
+		if who.uid == 0 && who.key {
+			return true
+		}
+	}
+	return false
+}
+
 // keysMax is the longest file of keys that is read, in bytes.
 const keysMax = 1 << 20
 
 // hasKey looks into the files of AuthorizedKeysFile, as sshd does: with the user's rights.
 func hasKey(h *Host, s *sshd.Settings, who home.Owner, dir string) bool {
+	if s == nil {
+		return false
+	}
 	for _, files := range s.Values("authorizedkeysfile") {
 		for name := range strings.FieldsSeq(files) {
 			name = strings.NewReplacer("%%", "%", "%h", dir, "%u", who.Name, "%U", strconv.Itoa(int(who.UID))).Replace(name)

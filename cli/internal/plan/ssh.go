@@ -66,6 +66,7 @@ type SSH struct {
 	old         bool   // before 8.7 another keyword had to agree with KbdInteractiveAuthentication
 	rootMethods string // AuthenticationMethods of root alone; empty: as for everybody
 	rootLogin   string // PermitRootLogin of root alone
+	roots       []string
 }
 
 // withKey tells whether a key may come before the code, so that PAM must do without the password.
@@ -98,7 +99,12 @@ func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode, onePrompt boo
 	if err != nil {
 		return sshdSays(err)
 	}
-	p.SSH.forRoot(h, before)
+	root, err := h.effective(ctx, map[string][]byte{DropIn: nil}, from("root"))
+	if err != nil {
+		return sshdSays(err)
+	}
+	p.SSH.roots = rootNames(h)
+	p.SSH.forRoot(root)
 	text := p.SSH.text()
 	if major < 8 || major == 8 && minor < 2 {
 		return &Refusal{h.SSHD.Program, fmt.Sprintf("OpenSSH %d.%d can't include files", major, minor),
@@ -187,7 +193,7 @@ AuthenticationMethods %s
 		b.WriteString("ChallengeResponseAuthentication yes\n")
 	}
 	if s.rootMethods != "" {
-		fmt.Fprintf(&b, "\n# %s\nMatch User root\n", s.Root)
+		fmt.Fprintf(&b, "\n# %s\nMatch User %s\n", s.Root, strings.Join(s.roots, ","))
 		if s.rootLogin != "" {
 			fmt.Fprintf(&b, "\tPermitRootLogin %s\n", s.rootLogin)
 		}
@@ -207,29 +213,38 @@ func settingsOf(text []byte) []string {
 	return all
 }
 
-// forRoot keeps the way in that root has now. Where root may come by key alone ("prohibit-password"), sshd
-// refuses every login of root that ends with another method than the key: no code could ever follow.
-func (s *SSH) forRoot(h *Host, before *sshd.Settings) {
-	if s.Mode == KeyOrPasswordCode || !h.rootHasKey(before) || !before.Pubkey {
+// forRoot keeps the way in that root has now, also for keys that root is given later. Where root may come by key
+// alone ("prohibit-password"), sshd ends every login of root that PAM lets in: "PAM auth succeeded when it should
+// have failed". So root gets PermitRootLogin yes, and methods that begin with the key: without one nobody comes
+// to the password.
+func (s *SSH) forRoot(root *sshd.Settings) {
+	if s.Mode == KeyOrPasswordCode || !root.Pubkey {
 		return
 	}
-	switch before.RootLogin {
+	switch root.RootLogin {
 	case "prohibit-password":
 		s.rootMethods, s.rootLogin = "publickey,keyboard-interactive", "yes"
-		s.Root = "root comes by key alone, as before, and is asked for a code like everybody."
+		s.Root = "root needs a key, as before, and then a code like everybody; so do keys that are added later."
 	case "forced-commands-only":
 		s.rootMethods = "publickey"
 		s.Root = "root's keys run the commands that they are bound to, as before, without a code."
 	}
 }
 
-func (h *Host) rootHasKey(s *sshd.Settings) bool {
-	for _, p := range people(h, s) {
-		if p.name == "root" {
-			return p.key
+// rootNames are the users that sshd treats as root: all whose number is 0.
+func rootNames(h *Host) []string {
+	names := []string{"root"}
+	for _, who := range people(h, nil) {
+		if who.uid == 0 && who.name != "root" {
+			names = append(names, who.name)
 		}
 	}
-	return false
+	return names
+}
+
+// from is a connection of a user, as Match blocks look at it.
+func from(user string) *sshd.Connection {
+	return &sshd.Connection{User: user, Host: "localhost", Addr: "127.0.0.1"}
 }
 
 // includeDropIn sees to it that sshd reads our file, and first.

@@ -42,7 +42,7 @@ func (p *Plan) checkRoot(ctx context.Context, h *Host) *Refusal {
 	if p.SSH.rootMethods == "" {
 		return nil
 	}
-	got, err := h.effective(ctx, p.files(), &sshd.Connection{User: "root", Host: "localhost", Addr: "127.0.0.1"})
+	got, err := h.effective(ctx, p.files(), from("root"))
 	if err != nil {
 		return sshdSays(err)
 	}
