@@ -124,6 +124,24 @@ func TestJudgedIsNotHungUpOn(t *testing.T) {
 	}
 }
 
+// TestSilent: who connects and says nothing keeps nobody out either, root's callers neither.
+func TestSilent(t *testing.T) {
+	f := serveLogins(t, func(s *Logins) { s.places.bounds = bounds{all: 20, others: 10, each: [kinds]int{10, 30, 5, 5}} })
+	alice := f.asks(t, 0, wire.Open{User: "alice", RHost: "192.0.2.7"})
+	for i := range 100 {
+		dialAs(t, 0, f.path)
+		dialAs(t, 1+i%10, f.path)
+	}
+	for i := range 5 {
+		if !lives(t, f.asks(t, 0, wire.Open{User: "alice", RHost: fmt.Sprintf("192.0.2.%d", 10+i)})) {
+			t.Error("a new one is hung up on")
+		}
+	}
+	if !lives(t, alice) {
+		t.Error("alice was hung up on")
+	}
+}
+
 // TestAllAreJudged: then, and only then, somebody is turned away, and told.
 func TestAllAreJudged(t *testing.T) {
 	f := serveLogins(t, func(s *Logins) { s.places.bounds = bounds{all: 2, others: 1, each: [kinds]int{2, 2, 1, 1}} })
@@ -317,5 +335,18 @@ func BenchmarkLogin(b *testing.B) {
 		c.Write(answer)
 		c.Read(buf)
 		c.Close()
+	}
+}
+
+// BenchmarkCrowded is a login where each person holds one place, and all are taken.
+func BenchmarkCrowded(b *testing.B) {
+	s := newPlaces(loginBounds, func(holder) {})
+	for i := range 2 * s.all {
+		s.enter(holder{kind: persons, person: fmt.Sprint(i)}, func() {})
+	}
+	for i := 0; b.Loop(); i++ {
+		if s.enter(holder{kind: persons, person: fmt.Sprint("new ", i)}, func() {}) == nil {
+			b.Fatal("kept out")
+		}
 	}
 }

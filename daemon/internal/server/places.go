@@ -76,8 +76,6 @@ func (s *places) enter(who holder, leave func()) *place {
 	s.mu.Lock()
 	victim, ok := s.makeRoom(who, false)
 	if ok {
-		s.came++
-		p.came = s.came
 		s.put(p)
 	}
 	s.mu.Unlock()
@@ -137,6 +135,8 @@ func (p *place) giveBack() {
 }
 
 func (s *places) put(p *place) {
+	s.came++
+	p.came = s.came
 	s.held[p.who.person] = append(s.held[p.who.person], p)
 	s.inside++
 	if p.who.other() {
@@ -188,7 +188,7 @@ func (s *places) oldest(state placeState, from func(holder) bool) *place {
 	var found *place
 	most := 0
 	for _, all := range s.held {
-		if len(all) < most || !from(all[0].who) {
+		if !from(all[0].who) || len(all) < most || len(all) == most && found.came < all[0].came {
 			continue
 		}
 		if p := oldestOfLargest(all, state); p != nil && (len(all) > most || p.came < found.came) {
