@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/user"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/internal/login"
 	"github.com/totpd/totpd/daemon/wire"
 )
@@ -181,6 +183,7 @@ func TestNameless(t *testing.T) {
 		return lookUp(uid)
 	}
 	f := serveLogins(t, func(s *Logins) { s.names = n })
+	f.isTurnedAway(t, 99_999, wire.Refused, "not accepted", "uid 99999 is turned away: its uid has no name")
 	for i := range 200 {
 		dialAs(t, 1_000_000+i, f.path)
 	}
@@ -200,7 +203,6 @@ func TestNameless(t *testing.T) {
 		t.Errorf("a user with a name waited %v", time.Since(begun))
 	}
 	close(hang)
-	f.isTurnedAway(t, 2_000_000, wire.Refused, "not accepted", "uid 2000000 is turned away: its uid has no name")
 	eventually(t, func() bool {
 		f.places.mu.Lock()
 		defer f.places.mu.Unlock()
@@ -208,6 +210,24 @@ func TestNameless(t *testing.T) {
 	})
 	if f.abandoned.Load() != 0 {
 		t.Error("a dialogue had begun")
+	}
+}
+
+// TestIdleClients needs root, to be many users. Connections at which nothing is asked keep nobody else from asking;
+// nor do uids without a name, which are told so.
+func TestIdleClients(t *testing.T) {
+	a := serveControl(t)
+	for i := range 20 * controlBounds.each[users] {
+		dialAs(t, 1+i%10, a.path)
+		dialAs(t, 100000+i, a.path)
+	}
+	for _, uid := range []int{stranger, 0} {
+		if status, e := a.post(t, uid, control.VerbVersion, control.Nothing{}, nil); status != http.StatusOK {
+			t.Errorf("uid %d: %v", uid, e)
+		}
+	}
+	if status, e := a.post(t, 99999, control.VerbVersion, control.Nothing{}, nil); status != http.StatusForbidden || e == nil || len(e.Reference) < 9 {
+		t.Errorf("without a name: %d %v", status, e)
 	}
 }
 

@@ -129,7 +129,7 @@ type connKey struct{}
 
 // Serve accepts connections until Stop; it returns nil then.
 func (c *Control) Serve(plain net.Listener) error {
-	l := &listener{Listener: plain, places: c.places, names: c.Names, log: c.log, lastWords: lastWords}
+	l := &listener{Listener: plain, places: c.places, names: c.Names, log: c.log, nameless: newLimitedLog(c.log.Logger), lastWords: lastWords}
 	if err := c.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -70,9 +70,12 @@ var loginBounds = bounds{all: 4096, others: 1024, each: [kinds]int{newcomers: 20
 
 // Serve accepts connections until Stop; it returns nil then.
 func (s *Logins) Serve(plain net.Listener) error {
-	l := &listener{Listener: plain, places: s.places, names: s.names, log: s.log, lastWords: func(cause error, reference string) []byte {
-		return login.TurnAway(errors.Is(cause, errNameless), reference)
-	}}
+	l := &listener{
+		Listener: plain, places: s.places, names: s.names, log: s.log, nameless: newLimitedLog(s.log.Logger),
+		lastWords: func(cause error, reference string) []byte {
+			return login.TurnAway(errors.Is(cause, errNameless), reference)
+		},
+	}
 	s.mu.Lock()
 	s.listeners = append(s.listeners, plain)
 	s.mu.Unlock()

@@ -53,6 +53,8 @@ type listener struct {
 	places *places
 	names  *Names
 	log    *limitedLog
+	// nameless has the lines about uids without a name: they crowd out nobody else's.
+	nameless *limitedLog
 	// lastWords are sent to a peer that is turned away. The cause is in the journal, with the reference.
 	lastWords func(cause error, reference string) []byte
 }
