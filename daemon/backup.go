@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -75,6 +77,10 @@ func backup(file, what string, l *log.Logger) error {
 func restore(file string, l *log.Logger) error {
 	syscall.Umask(0o077)
 	caller := uint32(os.Getuid())
+	handed, err := credentialCheck(file) // while this process is root
+	if err != nil {
+		return err
+	}
 	cfg, err := besideDaemon(file, l)
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ func restore(file string, l *log.Logger) error {
 		Accept: func(value func(string) string) (err error) {
 			report.Made, _ = time.Parse(time.RFC3339, value(store.BackupPrefix+backupMade))
 			report.Host = value(store.BackupPrefix + backupHost)
-			key, err = keyOf(value(keyCheck), value(store.BackupPrefix+backupKey), cfg)
+			key, err = keyOf(value(keyCheck), value(store.BackupPrefix+backupKey), handed, cfg)
 			return err
 		},
 		Change: func(a account.Account) account.Account { return verify.Restored(a, cfg.Code.Skew, time.Now()) },
@@ -94,6 +100,13 @@ func restore(file string, l *log.Logger) error {
 				report.KeyBefore, err = key.Place(cfg.Key.File)
 			}
 			return err
+		},
+		Undo: func() {
+			if key != nil {
+				if err := key.Remove(cfg.Key.File, report.KeyBefore); err != nil {
+					l.Printf("put key %s back: %v", cfg.Key.File, err)
+				}
+			}
 		},
 	})
 	record(caller, "restore", cfg.Store.Path, err)
@@ -105,36 +118,61 @@ func restore(file string, l *log.Logger) error {
 }
 
 // keyOf says which key is to be put in place for a backup that is sealed with the key of this check value:
-// none, where it is the host's, or the one that the backup brings. It returns an error where neither is.
-func keyOf(check, brought string, cfg config.Config) (*seal.Copied, error) {
-	present, known := "", false
-	k, err := seal.Load(cfg.Key.File)
-	switch {
-	case err == nil:
-		present, known = k.Check(), true
-	case errors.Is(err, fs.ErrNotExist): // a credential's shows in the store
-		present, known = store.ReadMeta(cfg.Store.Path, keyCheck)
-	default:
-		return nil, err
+// none, where the daemon has it already, or the one that the backup brings. It returns an error where neither
+// is so, and goes by keys alone: a store may be here whose key is not. handed is the check value of the
+// credential, which the daemon uses before the file.
+func keyOf(check, brought, handed string, cfg config.Config) (*seal.Copied, error) {
+	present := handed
+	if handed == "" {
+		k, err := seal.Load(cfg.Key.File)
+		switch {
+		case err == nil:
+			present = k.Check()
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
 	}
 	place := fmt.Sprintf("put the key of that time at %s first, of mode 0600 and with the owner of %s", cfg.Key.File, filepath.Dir(cfg.Store.Path))
 	switch {
 	case check == "":
 		return nil, errors.New("the backup doesn't say with which key it is sealed")
-	case known && present == check:
+	case present == check:
 		return nil, nil
-	case brought == "" && !known:
+	case handed != "":
+		return nil, fmt.Errorf("the backup is sealed with another key than this host's, which is a credential of systemd: "+
+			"take %s away first (totpd(8), The key)", credential)
+	case brought == "" && present == "":
 		return nil, errors.New("the backup has no key in it, and there is none here: " + place)
 	case brought == "":
 		return nil, errors.New("the backup is sealed with another key than this host's: " + place)
-	case k == nil && known:
-		return nil, errors.New("the backup brings a key, but this host's is no file: take the credential of systemd away first (totpd(8), The key)")
 	}
 	key, err := seal.Parse(brought)
 	if err != nil || key.Check() != check {
 		return nil, errors.New("the key in the backup is not the one that it is sealed with")
 	}
 	return &key, nil
+}
+
+// credentialCheck returns the check value of the key that systemd would hand to the daemon: none where there is
+// no such credential, or where the daemon is not systemd's. One that can't be opened here is an error: the
+// daemon couldn't either.
+func credentialCheck(file string) (string, error) {
+	if _, err := os.Lstat(credential); file != "" || errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	out, err := exec.Command("systemd-creds", "decrypt", "--name="+filepath.Base(credential), credential, "-").Output()
+	defer clear(out)
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		err = errors.New(strings.TrimSpace(string(failed.Stderr)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("open the key %s: %w; put the key file in its place, and take it away (totpd(8), The key)", credential, err)
+	}
+	key, err := seal.Parse(strings.TrimSpace(string(out)))
+	if err != nil {
+		return "", fmt.Errorf("read key %s: %w", credential, err)
+	}
+	return key.Check(), nil
 }
 
 // record writes the journal line of a backup or a restoration, and has it in the history, where there is one.

@@ -2,6 +2,7 @@ package host
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/totpd/totpd/packaging/world"
@@ -46,4 +47,21 @@ func TestSandbox(t *testing.T) {
 		ann.welcomed(in)
 		s.must(s.Reboot())
 	}
+	// The daemon's key is the credential: a backup is put back where that opens it, and not where nothing does.
+	s.script(`totpctl backup /root/accounts
+		systemctl stop totpd.socket totpd.service
+		totpctl restore /root/accounts --yes`)
+	s.script(`mv /etc/credstore.encrypted/totpd.key /root; sqlite3 /var/lib/totpd/totpd.db "SELECT * FROM account" >/root/before`)
+	if said := s.fails("totpctl", "restore", "/root/accounts", "--yes"); !strings.Contains(said, "has no key in it, and there is none here") {
+		t.Errorf("without any key: %s", said)
+	}
+	const same = `sqlite3 /var/lib/totpd/totpd.db "SELECT * FROM account" | cmp - /root/before; `
+	s.script(same + "echo nonsense >/etc/credstore.encrypted/totpd.key")
+	if said := s.fails("totpctl", "restore", "/root/accounts", "--yes"); !strings.Contains(said, "open the key /etc/credstore.encrypted/totpd.key") {
+		t.Errorf("with a broken credential: %s", said)
+	}
+	s.script(same + "mv /root/totpd.key /etc/credstore.encrypted/; systemctl start totpd.socket")
+	in := ann.ssh()
+	in.answer(password, ann.Password)
+	in.see(code)
 }

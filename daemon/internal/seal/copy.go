@@ -51,6 +51,14 @@ func (c Copied) Place(path string) (before string, err error) {
 	return before, nil
 }
 
+// Remove takes back what Place has done, and returned.
+func (c Copied) Remove(path, before string) error {
+	if before == "" {
+		return os.Remove(path)
+	}
+	return os.Rename(before, path)
+}
+
 func (c Copied) place(path string, master []byte) (before string, err error) {
 	for n := 1; ; n++ {
 		name := path + ".before-restore"

@@ -47,6 +47,23 @@ func TestCopyAndPlace(t *testing.T) {
 	if files, _ := os.ReadDir(dir); len(files) != 6 {
 		t.Error(files)
 	}
+	for range 3 { // back to the first
+		if err := key.Remove(there, there+".before-restore"); err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := os.ReadFile(there); err != nil || string(kept) != string(old) {
+			t.Fatal("the key that was there is not back:", err)
+		}
+		if before, err := key.Place(there); err != nil || before != there+".before-restore" {
+			t.Fatal(before, err)
+		}
+	}
+	if err := key.Remove(filepath.Join(dir, "new"), ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "new")); err == nil {
+		t.Error("a key that was not there before is left")
+	}
 	if _, err := Copy(filepath.Join(dir, "none")); err == nil {
 		t.Error("a key that isn't there")
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,6 +105,25 @@ func TestRestoreThatIsRefused(t *testing.T) {
 		if _, err := Restore(path, bytes.NewReader(backup.Bytes()), h); err == nil {
 			t.Errorf("%s: done", name)
 		}
+	}
+	// Where the exchange fails at last, the caller takes back what it did.
+	undone := 0
+	for n := range 999 {
+		name := path + ".before-restore"
+		if n > 0 {
+			name = fmt.Sprintf("%s.%d", name, n+1)
+		}
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := Restore(path, bytes.NewReader(backup.Bytes()), Restoration{Accept: anything, Change: same, Last: fine, Undo: func() { undone++ }})
+	if wantError(t, err, "too many files"); undone != 1 {
+		t.Errorf("undone %d times", undone)
+	}
+	kept, _ := filepath.Glob(path + ".before-restore*")
+	for _, name := range kept {
+		os.Remove(name)
 	}
 	files, _ := os.ReadDir(filepath.Dir(path))
 	if names := len(files); names != 3 {

@@ -20,8 +20,10 @@ type Restoration struct {
 	Accept func(value func(name string) string) error
 	// Change makes each account what it is to be.
 	Change func(account.Account) account.Account
-	// Last is called when nothing but the exchange is left to do, and may still refuse it.
+	// Last is called when nothing but the exchange is left to do, and may still refuse it. Undo takes back what it
+	// has done, where the exchange fails.
 	Last func() error
+	Undo func()
 }
 
 // Restored says what a restoration has done.
@@ -67,10 +69,12 @@ func restore(path string, r io.Reader, how Restoration) (done Restored, err erro
 	if err := how.Last(); err != nil {
 		return done, err
 	}
-	if err := announce(path, at); err != nil {
-		return done, err
+	if err = announce(path, at); err == nil {
+		done.Before, err = replace(path, unfinished)
 	}
-	done.Before, err = replace(path, unfinished)
+	if err != nil {
+		how.Undo()
+	}
 	return done, err
 }
 
