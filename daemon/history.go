@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log"
 	"sync"
 	"time"
@@ -10,10 +9,8 @@ import (
 	"github.com/totpd/totpd/daemon/internal/store"
 )
 
-const (
-	pruneEvery = time.Minute // while there is nothing to remove
-	tellEvery  = time.Minute // of events that are not in the history
-)
+// tellEvery is how often is told of events that are not in the history.
+const tellEvery = time.Minute
 
 // keepHistory has the store keep what is recorded, and says what isn't kept.
 func keepHistory(a *audit.Log, s *store.Store, l *log.Logger) {
@@ -71,21 +68,4 @@ func (m *missing) tell() {
 		m.log.Printf("history: %d refusals are in the journal only: somebody causes a great many", m.leftN)
 	}
 	m.told, m.lostN, m.leftN, m.lastWhy = now, 0, 0, nil
-}
-
-// prune keeps the history within the limits of the settings until ctx ends.
-func (d *daemon) prune(ctx context.Context) {
-	pause := time.Duration(0)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-		limits := d.parts.Load().history
-		more, err := d.store.Prune(ctx, time.Now().AddDate(0, 0, -limits.Keep), limits.Max)
-		if pause = pruneEvery; more && err == nil {
-			pause = 50 * time.Millisecond // logins come first
-		}
-	}
 }

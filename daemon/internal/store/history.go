@@ -26,7 +26,7 @@ const (
 	eventColumns = `id, at, user, kind, result, reason, service, source, tty, caller, device, detail, reference, action`
 	// The last one stays, so that no ID is used twice.
 	pruneEvents = `DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT ?)
-		AND (at < ? OR id <= (SELECT max(id) FROM event) - ?) AND id < (SELECT max(id) FROM event)`
+		AND (id <= ? OR id <= (SELECT max(id) FROM event) - ?) AND id < (SELECT max(id) FROM event)`
 )
 
 // Record has the event in the history soon, unless it is there already. It never waits and never fails: what
@@ -170,14 +170,21 @@ func (s *Store) events(ctx context.Context, q audit.Query) ([]audit.Entry, error
 	return entries, rows.Err()
 }
 
-// Prune removes some of the events that are older than before, or more than most, the oldest first. It says
-// whether there may be more to remove.
-func (s *Store) Prune(ctx context.Context, before time.Time, most int) (more bool, err error) {
-	var removed int64
+// LastEvent returns the ID of the newest event, 0 where there is none.
+func (s *Store) LastEvent(ctx context.Context) (last int64, err error) {
+	if err = s.read.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM event").Scan(&last); err != nil {
+		return 0, fmt.Errorf("read the history: %w", explain(err))
+	}
+	return last, nil
+}
+
+// Prune removes some of the events up to the one of the ID old, and of those that are more than most, the oldest
+// first. It returns how many, and whether there may be more to remove.
+func (s *Store) Prune(ctx context.Context, old int64, most int) (removed int64, more bool, err error) {
 	err = s.submit(ctx, &update{
 		name: "prune the history",
 		apply: func(w *writer) error {
-			result, err := w.pruneEvents.Exec(pruneStep, before.UnixMilli(), most)
+			result, err := w.pruneEvents.Exec(pruneStep, old, most)
 			if err != nil {
 				w.failed = err
 				return err
@@ -187,5 +194,5 @@ func (s *Store) Prune(ctx context.Context, before time.Time, most int) (more boo
 			return err
 		},
 	})
-	return err == nil && removed == pruneStep, err
+	return removed, err == nil && removed == pruneStep, err
 }

@@ -217,21 +217,24 @@ func TestPrune(t *testing.T) {
 		s.Record(audit.Event{At: at, User: "alice"})
 	}
 	history(t, s, old+young)
-	prune := func(before time.Time, most, want int) {
+	prune := func(upTo int64, most, want int) {
 		t.Helper()
 		for more := true; more; {
 			var err error
-			more, err = s.Prune(t.Context(), before, most)
+			_, more, err = s.Prune(t.Context(), upTo, most)
 			check(t, err)
 		}
 		if entries := history(t, s, want); entries[want-1].ID != old+young {
 			t.Errorf("the last one is %d", entries[want-1].ID)
 		}
 	}
-	prune(noon.Add(-2*time.Hour), old+young, old+young)
-	prune(noon.Add(-time.Minute), old+young, young)
-	prune(noon.Add(-time.Minute), 10, 10)
-	prune(noon.Add(time.Minute), 10, 1) // so that no ID is used twice
+	prune(0, old+young, old+young)
+	prune(old, old+young, young)
+	prune(old, 10, 10)
+	prune(old+2*young, 10, 1) // so that no ID is used twice
+	if last, err := s.LastEvent(t.Context()); last != old+young || err != nil {
+		t.Error(last, err)
+	}
 	s.Record(audit.Event{At: noon, User: "bob"})
 	if entries := history(t, s, 2); entries[1].ID != old+young+1 {
 		t.Errorf("%+v", entries)

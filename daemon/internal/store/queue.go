@@ -71,11 +71,16 @@ func (s *Store) Delete(ctx context.Context, user string) error {
 	})
 }
 
-// SetMeta stores a value that belongs to the whole store. It promises what Update does.
+// SetMeta stores a value that belongs to the whole store. It promises what Update does, but that its loss with a
+// log goes unnoticed: all such values can be made anew.
 func (s *Store) SetMeta(ctx context.Context, name, value string) error {
 	return s.submit(ctx, &update{
-		name:  "write " + shown(name) + " of the store",
-		apply: func(w *writer) error { return w.exec(w.putMeta, name, value) },
+		name: "write " + shown(name) + " of the store",
+		apply: func(w *writer) error {
+			_, w.failed = w.putMeta.Exec(name, value)
+			w.changed++
+			return w.failed
+		},
 	})
 }
 
