@@ -62,10 +62,11 @@ type (
 
 // parts are made anew by a reload. Dialogues under way end with those they began with.
 type parts struct {
-	login  *login.Service
-	enrol  *enrol.Service
-	limits throttle.Limits
-	rules  policy.Rules
+	login    *login.Service
+	enrol    *enrol.Service
+	limits   throttle.Limits
+	rules    policy.Rules
+	speakers login.Speakers
 
 	history config.Log
 }
@@ -109,6 +110,7 @@ func (d *daemon) build(a accounts, k key) {
 	d.parts.Store(d.wire(d.cfg))
 	begin := func(c login.Caller, o wire.Open) server.Dialogue { return d.parts.Load().login.Begin(c, o) }
 	d.logins = server.NewLogins(begin, d.names, d.log)
+	d.logins.Speaks = func(user, service string) bool { return d.parts.Load().speakers.May(user, service) }
 	asked := d.cfg.Listen.Password
 	p := server.Parts{
 		Version:  versionText(),
@@ -143,10 +145,11 @@ func (d *daemon) wire(cfg config.Config) *parts {
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
 			ClockDoubt: doubt, Rules: cfg.Rules, Speakers: cfg.SpeaksIn(),
 		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf, enrolment),
-		enrol:   enrolment,
-		limits:  limits,
-		rules:   cfg.Rules,
-		history: cfg.Log,
+		enrol:    enrolment,
+		limits:   limits,
+		rules:    cfg.Rules,
+		speakers: cfg.SpeaksIn(),
+		history:  cfg.Log,
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 
 // later keeps back a refusal of the Open in a combined login, for the answer. A trial has none.
 func (d *Dialogue) later(m message, dec decision) decision {
-	if !d.open.Combined || d.open.Trial || m != openMessage || dec.result != audit.Refused {
-		return dec
+	if !d.open.Combined || d.open.Trial || m != openMessage || dec.result != audit.Refused || dec.reason == "not_own_login" {
+		return dec // what is the caller's fault, whoever the user is, needn't be kept from it
 	}
 	d.refusal = dec
 	if d.tails == nil {

@@ -196,7 +196,7 @@ func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 	case d.open.Trial:
 		return d.refused("not_own_login"), false
 	case d.caller.User != "" && d.caller.User == d.user:
-	case d.service.cfg.Speakers.may(d.caller.User, d.open.Service):
+	case d.service.cfg.Speakers.May(d.caller.User, d.open.Service):
 		d.speaker = true
 	default:
 		dec := d.refused("not_own_login")

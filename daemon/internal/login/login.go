@@ -71,7 +71,8 @@ type Config struct {
 // user that such a program runs as.
 type Speakers map[string][]string
 
-func (s Speakers) may(user, service string) bool {
+// May tells whether a user may speak for others in a service.
+func (s Speakers) May(user, service string) bool {
 	return user != "" && slices.Contains(s[user], service)
 }
 

@@ -115,3 +115,13 @@ func TestNoEnrolmentThroughASpeaker(t *testing.T) {
 		t.Errorf("%+v, %+v", got, e)
 	}
 }
+
+// A refusal that is the caller's fault comes at once, with its cause, in a combined login too.
+func TestNotASpeakerIsToldAtOnce(t *testing.T) {
+	w := newWorld()
+	got := read(t, w.Begin(radius, wire.Open{Version: wire.Version, User: "bob", Service: "radiusd", Combined: true}).Open(context.Background()))
+	e := w.last(t, 1)
+	if got.verdict != wire.Refused || e.Reason != "not_own_login" || !strings.Contains(e.Detail, "freerad isn't root, and no [[speaker]]") {
+		t.Errorf("%+v, %+v", got, e)
+	}
+}

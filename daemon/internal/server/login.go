@@ -38,6 +38,9 @@ type Dialogue interface {
 
 // Logins serves the login socket: it carries frames between the PAM module and a Dialogue.
 type Logins struct {
+	// Speaks tells whether a user other than root may speak for others in a service. It is set before Serve.
+	Speaks func(user, service string) bool
+
 	begin    func(login.Caller, wire.Open) Dialogue
 	names    *Names
 	log      *limitedLog
@@ -55,6 +58,7 @@ type Logins struct {
 // NewLogins returns a server that begins a dialogue for each Open.
 func NewLogins(begin func(login.Caller, wire.Open) Dialogue, names *Names, l *log.Logger) *Logins {
 	s := &Logins{
+		Speaks:   func(string, string) bool { return false },
 		begin:    begin,
 		names:    names,
 		log:      newLimitedLog(l),
@@ -66,7 +70,7 @@ func NewLogins(begin func(login.Caller, wire.Open) Dialogue, names *Names, l *lo
 }
 
 // loginBounds is how many logins there may be.
-var loginBounds = bounds{all: 4096, others: 1024, each: [kinds]int{newcomers: 2048, persons: 256, users: 16, namelesses: 64}}
+var loginBounds = bounds{all: 4096, others: 1024, each: [kinds]int{newcomers: 2048, persons: 256, users: 16, namelesses: 64, speakers: 256}}
 
 // Serve accepts connections until Stop; it returns nil then.
 func (s *Logins) Serve(plain net.Listener) error {
@@ -233,7 +237,14 @@ func (s *session) open(open wire.Open) (login.Step, error) {
 		UID: peer.UID, Root: peer.Root(), User: s.conn.name,
 		Session: func() string { return s.logins.terminals.of(peer.PID) }, Gone: s.conn.gone,
 	}
-	if caller.Root && !s.conn.place.become(behind(&open, caller.Session)) {
+	room := true
+	switch {
+	case caller.Root:
+		room = s.conn.place.become(behind(&open, caller.Session))
+	case s.logins.Speaks(caller.User, open.Service):
+		room = s.conn.place.become(speakerOf(peer, &open))
+	}
+	if !room {
 		return login.Step{}, s.conn.turnAway(errCrowded)
 	}
 	s.dialogue = s.logins.begin(caller, open)

@@ -25,6 +25,11 @@ func arrival(p Peer) holder {
 // userOf is the user who speaks for itself.
 func userOf(p Peer) holder { return holder{kind: users, person: share.User(p.UID)} }
 
+// speakerOf is a user other than root who speaks for others. Of its share the logins as one user are a part.
+func speakerOf(p Peer, open *wire.Open) holder {
+	return holder{kind: speakers, person: "speaker " + share.User(p.UID), part: open.User[:min(len(open.User), personMax)]}
+}
+
 // behind is the person for whom a caller that runs as root speaks, as that says: who comes from a remote host,
 // and on this host the user who started su or sudo. Where neither is named, all are one person, in parts by
 // their terminal session.

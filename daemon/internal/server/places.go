@@ -21,6 +21,7 @@ const (
 	persons                // for whom callers that run as root speak
 	users                  // who speak for themselves
 	namelesses             // all uids without a name, and those whose name is not known yet: one holder
+	speakers               // each of the users other than root who speak for others
 	kinds
 )
 
@@ -67,7 +68,7 @@ func newPlaces(b bounds, lost func(holder)) *places {
 }
 
 // other says that no caller that runs as root speaks for it.
-func (h holder) other() bool { return h.kind == users || h.kind == namelesses }
+func (h holder) other() bool { return h.kind == users || h.kind == namelesses || h.kind == speakers }
 
 // enter gives who a place, waiting, or returns nil: everybody is being worked for. leave is called once, if the
 // place is taken away.
