@@ -37,6 +37,17 @@ func run(command string) func(*host)      { return func(h *host) { h.run(command
 func unit(name, property string, value any) func(*host) {
 	return func(h *host) { h.bus.units[name].set(property, value) }
 }
+
+// together has a service ask for password and code together, whose program has a user and a unit.
+func together(service, user, unit string) func(*host) {
+	return func(h *host) {
+		h.write("etc/pam.d/"+service, "auth required pam_totpd.so prompt=combined\n@include common-auth\n@include common-account\n")
+		h.write("etc/passwd", healthyFiles["etc/passwd"]+user)
+		if unit != "" {
+			h.write("usr/lib/systemd/system/"+service+".service", unit)
+		}
+	}
+}
 func space(change func(*Space)) func(*host) {
 	return func(h *host) {
 		s, _ := h.Space("")
@@ -72,6 +83,40 @@ var faults = []fault{
 	{name: "who has not enrolled is shut out", plant: write("etc/pam.d/sudo", "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_totpd.so\n"),
 		want: "stack-excludes", place: "/etc/pam.d/sudo:3", remedy: "sed -i '3a auth required pam_permit.so' /etc/pam.d/sudo", heals: true},
 	{name: "nobody gets in", plant: write("etc/pam.d/sudo", "auth required pam_deny.so\nauth required pam_totpd.so\n"), want: "stack-closed"},
+	{name: "not root", plant: together("radiusd", "freerad:x:102:102::/:/bin/sh\n", ""), want: "stack-not-root", place: "/etc/pam.d/radiusd:1",
+		remedy: "/etc/totpd/totpd.toml && systemctl reload totpd", heals: true},
+	{name: "not root, a speaker of another service", plant: func(h *host) {
+		together("radiusd", "freerad:x:102:102::/:/bin/sh\n", "")(h)
+		h.run(`printf '[[speaker]]\nuser = "freerad"\nservices = ["vpn"]\n' >>etc/totpd/totpd.toml`)
+	}, want: "stack-not-root", remedy: `add "radiusd" to the services of [[speaker]] "freerad"`},
+	{name: "not root, by its unit", plant: together("radicale", "radicale:x:103:103::/:/bin/sh\n", "[Service]\nUser=radicale\n"), want: "stack-not-root"},
+	{name: "no Unix sockets", plant: together("web", "", "[Service]\nRestrictAddressFamilies=AF_INET\n"), want: "stack-no-socket",
+		remedy: "mkdir -p /etc/systemd/system/web.service.d && ", heals: true},
+	{name: "too little address space", plant: together("web", "", "[Service]\nLimitAS=512M\n"), want: "stack-space", remedy: "LimitAS=infinity", heals: true},
+	{name: "vsftpd", plant: func(h *host) { h.write("usr/sbin/vsftpd", ""); together("vsftpd", "", "")(h) }, want: "stack-space", remedy: "nothing raises this limit"},
+	{name: "proftpd", plant: func(h *host) {
+		h.write("usr/sbin/proftpd", "")
+		h.write("etc/proftpd/conf.d/x.conf", "")
+		together("proftpd", "", "")(h)
+	}, want: "stack-around stack-capset", remedy: "CapabilitiesEngine off", heals: true},
+	{name: "what can't ask isn't recommended", plant: func(h *host) {
+		h.write("usr/sbin/vsftpd", "")
+		h.write("etc/pam.d/vsftpd", "@include common-auth\n@include common-account\n")
+	}},
+	{name: "a locker that includes login", plant: write("etc/pam.d/i3lock", "auth include login\n"), want: "stack-one-prompt", place: "/etc/pam.d/login:4",
+		remedy: "totpctl setup --one-prompt --service i3lock"},
+	{name: "a copy that is out of date", plant: func(h *host) {
+		h.write("etc/pam.d/totpd-plain-login", "auth requisite pam_nologin.so\nauth include common-auth\n")
+		h.write("etc/pam.d/i3lock", "auth required pam_totpd.so prompt=combined\nauth include totpd-plain-login\n")
+	}, want: "stack-copy", place: "/etc/pam.d/totpd-plain-login", remedy: "totpctl setup --service login"},
+	{name: "a copy that is as it should be", plant: func(h *host) {
+		h.write("etc/pam.d/totpd-plain-login", "# a remark\nauth optional pam_faildelay.so delay=3000000\nauth requisite pam_nologin.so\nauth include common-auth\nauth optional pam_group.so\n")
+		h.write("etc/pam.d/i3lock", "auth required pam_totpd.so prompt=combined\nauth include totpd-plain-login\n")
+	}},
+	{name: "a copy with a code that is out of date", plant: func(h *host) {
+		h.write("etc/pam.d/totpd-common-auth", "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\nauth required pam_totpd.so\n")
+		h.write("etc/pam.d/desk", "auth include totpd-common-auth\naccount required pam_unix.so\n")
+	}, want: "stack-copy", place: "/etc/pam.d/totpd-common-auth", remedy: "totpctl setup --service desk"},
 	{name: "twice", plant: run("echo auth required pam_totpd.so >>etc/pam.d/su"), want: "stack-twice", place: "/etc/pam.d/su:5", remedy: "sed -i '5d' /etc/pam.d/su", heals: true},
 	{name: "a module that doesn't exist", plant: run("sed -i '1i auth required pam_corpdir.so' etc/pam.d/sudo"), want: "stack-unloadable", place: "/etc/pam.d/sudo:1", remedy: "sed -i '1d' /etc/pam.d/sudo", heals: true},
 	{name: "a module that doesn't exist, for the account", plant: run("sed -i '1i account requisite pam_corpdir.so' etc/pam.d/common-account"), want: "stack-unloadable", place: "/etc/pam.d/common-account:1", heals: true},

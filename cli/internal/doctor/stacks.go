@@ -67,6 +67,7 @@ func (x *exam) lookStacks() {
 	s.tell()
 	s.lookPasswordService()
 	s.lookMissing(names)
+	s.lookCopies(names)
 	if len(s.has) > 0 {
 		x.fine("stack", "a code is asked for after the password in %s", few(x.required))
 	}
@@ -133,6 +134,7 @@ func (s *stacks) look(service string, entries []stack.Entry) {
 		s.required = append(s.required, service)
 		return
 	}
+	s.lookProgram(service, entries[first])
 	s.judgeStack(service, entries)
 }
 
@@ -188,7 +190,7 @@ func (s *stacks) lookMissing(names []string) {
 	}
 	var without []string
 	for _, name := range logins {
-		if slices.Contains(names, name) && !s.has[name] {
+		if slices.Contains(names, name) && !s.has[name] && s.faults(name) == nil {
 			without = append(without, name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/totpd/totpd/cli/internal/program"
 	"github.com/totpd/totpd/cli/internal/stack"
 )
 
@@ -44,7 +45,7 @@ func Make(ctx context.Context, h *Host, want Want) *Plan {
 			withKey = p.SSH != nil && p.SSH.withKey()
 		}
 		for _, member := range family(h.Tree, name) {
-			if all && (hasOnePrompt(member) || h.faults(member) != nil) {
+			if all && (program.OnePrompt(member) || h.faults(member) != nil) {
 				continue // reach gives it lines of its own
 			}
 			p.addService(h, member, way{withKey: withKey && member == name, onePrompt: want.OnePrompt})

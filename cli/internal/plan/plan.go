@@ -30,15 +30,15 @@ type Host struct {
 	SSHD    *sshd.Server // nil: there is none
 	Scratch string       // a private directory, for copies
 
-	speaks func(user, service string) bool // not as root, for others
+	speakers program.Speakers // nil: not read yet
 }
 
 // faults are the reasons why the program behind a service can't ask for a code.
 func (h *Host) faults(service string) []program.Fault {
-	if h.speaks == nil {
-		h.speaks = program.Speakers(h.Root)
+	if h.speakers == nil {
+		h.speakers = program.SpeakersOf(h.Root)
 	}
-	return program.Look(h.Root, service).Faults(h.speaks)
+	return program.Look(h.Root, service).Faults(h.speakers)
 }
 
 // Journal knows which lines are ours from an earlier time.

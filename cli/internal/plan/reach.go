@@ -6,20 +6,12 @@ import (
 	"strings"
 
 	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/program"
 	"github.com/totpd/totpd/cli/internal/stack"
 )
 
 // A file that a service has may be included by other services: Debian's i3lock has "auth include login", and nearly
 // everything includes common-auth. So a change may reach programs that nobody has named.
-
-// onePrompt are services whose programs, or those that speak to them, have one prompt: they answer every question with
-// what was typed there.
-var onePrompt = strings.Fields(`apache2 cups cyrus dovecot exim exim4 ftp freeradius httpd imap imap4 kasan ldap mailman mysql
-	netatalk nginx openvpn pam-openvpn pop pop3 postgresql ppp proftpd pure-ftpd radiusd samba saslauthd sieve smtp
-	smtpd squid vsftpd webmin xrdp-sesman
-	i3lock swaylock waylock xlock xtrlock-pam sddm lxdm slim xdm wdm`)
-
-func hasOnePrompt(service string) bool { return slices.Contains(onePrompt, service) }
 
 const onePromptNote = "one prompt only, so password and code are typed together there"
 
@@ -42,11 +34,11 @@ func (p *Plan) reach(h *Host, all bool) {
 			}
 			p.LeftOut = append(p.LeftOut, name)
 			p.note("%s is left out, and asks for no code: %s; %s", name, faults[0].Why, faults[0].Hint)
-		case hasOnePrompt(name), edited:
-			if hasOnePrompt(name) {
+		case program.OnePrompt(name), edited:
+			if program.OnePrompt(name) {
 				p.same(name, onePromptNote)
 			}
-			p.addService(h, name, way{onePrompt: hasOnePrompt(name) || ownsCombined(h, name)})
+			p.addService(h, name, way{onePrompt: program.OnePrompt(name) || ownsCombined(h, name)})
 		}
 	}
 	p.listReached(h, all)
@@ -188,8 +180,8 @@ func (s *serviceEdit) leaveOut() *Refusal {
 	return s.keep(s.base, nil)
 }
 
-// plainPrefix begins the name of a copy without a code.
-const plainPrefix = "totpd-plain-"
+// PlainPrefix begins the name of a copy without a code.
+const PlainPrefix = "totpd-plain-"
 
 // plainHead stands at the beginning of one.
 const plainHead = `# Made by "totpctl setup" from %[1]s: its auth lines without the one-time code, for services that ask in another
@@ -271,7 +263,7 @@ func plain(t *stack.Tree, module string, depth int) (name string, files map[stri
 		return "", nil, &Refusal{module, fmt.Sprintf("it can't be copied: %v", err), "nothing was changed"}
 	}
 	base := f.Path[strings.LastIndexByte(f.Path, '/')+1:]
-	name = plainPrefix + base
+	name = PlainPrefix + base
 	files = map[string][]byte{}
 	var b strings.Builder
 	fmt.Fprintf(&b, plainHead, base)

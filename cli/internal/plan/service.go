@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/program"
 	"github.com/totpd/totpd/cli/internal/stack"
 )
 
@@ -57,7 +58,10 @@ func (p *Plan) addService(h *Host, name string, how way) {
 		}
 		return
 	}
-	if hasOnePrompt(name) && !how.onePrompt {
+	if user := program.Look(h.Root, name).User; user != "" {
+		p.note("%s asks PAM as the user %s, as [[speaker]] lets it. The checks run as root, so try a login there too", name, user)
+	}
+	if program.OnePrompt(name) && !how.onePrompt {
 		p.same(name, onePromptNote)
 		how.onePrompt = true
 	}

@@ -29,8 +29,10 @@ type Program struct {
 	NoSockets    bool   // systemd keeps it from Unix sockets
 	Capset       bool   // changes its capabilities in one thread, and then its user
 
+	Around bool // accepts a password that PAM has refused
+
 	// What helps: empty, nothing does.
-	spaceHint, capsetHint string
+	spaceHint, capsetHint, aroundHint string
 }
 
 // Fault is why a code can't be asked for in a program.
@@ -49,6 +51,7 @@ const (
 	NoSocket             // the program can't reach the daemon: nobody gets in
 	Space                // the runtime of the module doesn't fit in: users who are asked for a code are refused
 	Capset               // the program is killed after a login with a code
+	Around               // the program accepts a password after PAM has refused it: a code keeps nobody out
 )
 
 // Nobody tells whether no user at all gets in.
@@ -73,7 +76,11 @@ func Look(root, service string) Program {
 			break
 		}
 	}
-	p.byProcesses(h.processes(append([]string{service}, k.programs...)), h)
+	programs := k.programs
+	if programs == nil {
+		programs = []string{service}
+	}
+	p.byProcesses(h.processes(programs), h)
 	p.byKnowledge(h, k)
 	return p
 }
@@ -90,7 +97,7 @@ func (p *Program) byUnit(unit map[string][]string, k known) {
 		p.User, p.UserBy = user, p.Unit+" (User=)"
 	}
 	if space, limited := sizeOf(last("LimitAS")); limited {
-		p.limit(space, p.Unit+" (LimitAS=)", "LimitAS=infinity below [Service], with: systemctl edit "+p.Unit+"; then systemctl restart "+p.Unit)
+		p.limit(space, p.Unit+" (LimitAS=)", dropIn(p.Unit, "LimitAS=infinity"))
 	}
 	p.NoSockets = keptFromSockets(unit["RestrictAddressFamilies"])
 }
@@ -165,29 +172,32 @@ func (p *Program) byKnowledge(h host, k known) {
 	if k.capset != nil {
 		p.Capset, p.capsetHint = k.capset(h)
 	}
+	if k.around != nil {
+		p.Around, p.aroundHint = k.around(h)
+	}
 }
 
-// Faults are the reasons why a code can't be asked for in the program. speaks tells whether the daemon lets a user
-// speak for others in a service.
-func (p Program) Faults(speaks func(user, service string) bool) []Fault {
+// Faults are the reasons why a code can't be asked for in the program. speakers are the users
+// whom the daemon lets speak for others.
+func (p Program) Faults(speakers Speakers) []Fault {
 	var all []Fault
 	add := func(kind Kind, hint, why string, args ...any) {
 		all = append(all, Fault{kind, fmt.Sprintf(why, args...), hint})
 	}
-	if p.User != "" && !speaks(p.User, p.Service) {
-		add(NotRoot, fmt.Sprintf(`to let it: [[speaker]], user = %q, services = [%q] in /etc/totpd/totpd.toml, and systemctl reload totpd; what that permits: man totpd.toml`, p.User, p.Service),
-			"%s asks PAM as the user %s (%s), and only root may speak for other users: nobody would get in", p.Name, p.User, p.UserBy)
+	if p.User != "" && !speakers.May(p.User, p.Service) {
+		add(NotRoot, speakers.add(p.User, p.Service),
+			"%s asks PAM as the user %s (%s), and only root may speak for other users: with a code, nobody gets in", p.Name, p.User, p.UserBy)
 	}
 	if p.NoSockets {
-		add(NoSocket, "RestrictAddressFamilies=AF_UNIX below [Service], with: systemctl edit "+p.Unit+"; then systemctl restart "+p.Unit,
-			"%s may not open Unix sockets (%s, RestrictAddressFamilies=), so it can't reach totpd: nobody would get in", p.Name, p.Unit)
+		add(NoSocket, dropIn(p.Unit, "RestrictAddressFamilies=AF_UNIX"),
+			"%s may not open Unix sockets (%s, RestrictAddressFamilies=), so it can't reach totpd: with a code, nobody gets in", p.Name, p.Unit)
 	}
 	if p.Space > 0 && p.Space < SpaceNeeded {
 		hint := p.spaceHint
 		if hint == "" {
 			hint = "nothing raises this limit: leave the service without a code"
 		}
-		add(Space, hint, "%s has %s of address space (%s), and asking for a code takes %s: users who are asked for a code would be refused, and only the others get in",
+		add(Space, hint, "%s has %s of address space (%s), and asking for a code takes %s: users who are asked for a code are refused, and only the others get in",
 			p.Name, inMB(p.Space), p.SpaceBy, inMB(SpaceNeeded))
 	}
 	if p.Capset {
@@ -195,9 +205,18 @@ func (p Program) Faults(speaks func(user, service string) bool) []Fault {
 		if hint == "" {
 			hint = "nothing changes that: leave the service without a code"
 		}
-		add(Capset, hint, "%s changes its capabilities in one thread and then its user, which kills it after a login with a code: users who are asked for a code would be cut off, and only the others get in", p.Name)
+		add(Capset, hint, "%s changes its capabilities in one thread and then its user, which kills it after a login with a code: users who are asked for a code are cut off, and only the others get in", p.Name)
+	}
+	if p.Around {
+		add(Around, p.aroundHint, "%s goes on to check a password by itself when PAM has refused it: a code would keep nobody out", p.Name)
 	}
 	return all
+}
+
+// dropIn is the command that gives a unit a setting.
+func dropIn(unit, setting string) string {
+	dir := "/etc/systemd/system/" + unit + ".d"
+	return fmt.Sprintf(`mkdir -p %[1]s && printf '[Service]\n%[2]s\n' >%[1]s/totpd.conf && systemctl daemon-reload && systemctl restart %[3]s`, dir, setting, strings.ReplaceAll(unit, "@.", "@*."))
 }
 
 func inMB(bytes uint64) string { return fmt.Sprintf("%d MB", bytes>>20) }

@@ -87,6 +87,8 @@ func TestFaults(t *testing.T) {
 		"a person's process":           {running(nil, 7, "/usr/bin/mylock", "1000\t1000\t1000\t1000", "1048576"), "mylock", ""},
 		"a process with a limit":       {running(nil, 7, "/usr/sbin/ftpd (deleted)", "0\t0\t0\t0", "209715200"), "ftpd", "2 prlimit"},
 		"another program's":            {running(nil, 7, "/usr/sbin/ftpd", "0\t0\t0\t0", "209715200"), "ftp2d", ""},
+		"Postfix's smtp":               {running(nil, 7, "/usr/lib/postfix/sbin/smtp", "103\t103\t103\t103", "unlimited"), "smtp", ""},
+		"dovecot's imap":               {running(nil, 7, "/usr/lib/dovecot/imap", "103\t103\t103\t103", "1048576"), "imap", ""},
 		"in a container":               {with(with(running(nil, 7, "/usr/bin/radicale", "110\t110\t110\t110", "unlimited"), "proc/7/ns/pid", "->pid:[2]"), "proc/self/ns/pid", "->pid:[1]"), "radicale", ""},
 		"freeradius":                   {map[string]string{"etc/passwd": passwd}, "radiusd", "0 freerad"},
 		"freeradius, not installed":    {map[string]string{"etc/passwd": "root:x:0:0\n"}, "radiusd", ""},
@@ -97,20 +99,23 @@ func TestFaults(t *testing.T) {
 		"a speaker of another service": {map[string]string{"etc/passwd": passwd, "etc/totpd/totpd.toml": "[[speaker]]\nuser = 'freerad'\nservices = ['x']\n"}, "radiusd", "0 freerad"},
 		"a configuration that's broken": {map[string]string{"etc/passwd": passwd, "etc/totpd/totpd.toml": "[[speaker]]\nuser = 'freerad'\nservices = ['radiusd']\n[\n"},
 			"radiusd", "0 freerad"},
-		"vsftpd":                      {map[string]string{"usr/sbin/vsftpd": ""}, "vsftpd", "2 200 MB of address space (built in)"},
-		"dovecot by itself":           {map[string]string{"usr/bin/doveconf": doveconfSays(unset, "256 M")}, "dovecot", "2 256 MB of address space (default_vsz_limit)"},
-		"dovecot with more":           {map[string]string{"usr/bin/doveconf": doveconfSays("2 G", "256 M")}, "dovecot", ""},
-		"dovecot with less than that": {map[string]string{"usr/bin/doveconf": doveconfSays("1 G", "256 M")}, "dovecot", "2 1024 MB of address space (service/auth-worker/vsz_limit)"},
-		"dovecot without a limit":     {map[string]string{"usr/bin/doveconf": doveconfSays("0", "256 M")}, "dovecot", ""},
-		"dovecot, all without":        {map[string]string{"usr/bin/doveconf": doveconfSays(unset, "0")}, "dovecot", ""},
-		"dovecot, not to be asked":    {map[string]string{"usr/bin/doveconf": "#!/bin/sh\nexit 1\n"}, "dovecot", ""},
-		"proftpd":                     {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "ServerType standalone\n"}, "proftpd", "3 capabilities"},
-		"proftpd without mod_cap":     {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/conf.d/totpd.conf": "<IfModule mod_cap.c>\n  CapabilitiesEngine off\n</IfModule>\n"}, "proftpd", ""},
-		"proftpd, only a remark":      {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "# CapabilitiesEngine off\n"}, "proftpd", "3 capabilities"},
-		"a helper that is root":       {unit("cockpit.service", "User=cockpit-ws\n"), "cockpit", ""},
+		"vsftpd":                       {map[string]string{"usr/sbin/vsftpd": ""}, "vsftpd", "2 200 MB of address space (built in)"},
+		"dovecot by itself":            {map[string]string{"usr/bin/doveconf": doveconfSays(unset, "256 M")}, "dovecot", "2 256 MB of address space (default_vsz_limit)"},
+		"dovecot with more":            {map[string]string{"usr/bin/doveconf": doveconfSays("2 G", "256 M")}, "dovecot", ""},
+		"dovecot with less than that":  {map[string]string{"usr/bin/doveconf": doveconfSays("1 G", "256 M")}, "dovecot", "2 1024 MB of address space (service/auth-worker/vsz_limit)"},
+		"dovecot without a limit":      {map[string]string{"usr/bin/doveconf": doveconfSays("0", "256 M")}, "dovecot", ""},
+		"dovecot, all without":         {map[string]string{"usr/bin/doveconf": doveconfSays(unset, "0")}, "dovecot", ""},
+		"dovecot, not to be asked":     {map[string]string{"usr/bin/doveconf": "#!/bin/sh\nexit 1\n"}, "dovecot", ""},
+		"proftpd":                      {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "AuthOrder mod_auth_pam.c* mod_auth_unix.c\n"}, "proftpd", "3 capabilities"},
+		"proftpd without mod_cap":      {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/conf.d/totpd.conf": "AuthOrder mod_auth_pam.c* mod_auth_unix.c\n<IfModule mod_cap.c>\n  CapabilitiesEngine off\n</IfModule>\n"}, "proftpd", ""},
+		"proftpd around PAM":           {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "CapabilitiesEngine off\n"}, "proftpd", "4 by itself"},
+		"proftpd, PAM is not the last": {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "CapabilitiesEngine off\nAuthOrder mod_auth_pam.c mod_auth_unix.c\n"}, "proftpd", "4 by itself"},
+		"proftpd, PAM alone":           {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "CapabilitiesEngine off\nAuthOrder mod_auth_pam.c\n"}, "proftpd", ""},
+		"proftpd, only a remark":       {map[string]string{"usr/sbin/proftpd": "", "etc/proftpd/proftpd.conf": "# CapabilitiesEngine off\nAuthOrder mod_auth_pam.c\n"}, "proftpd", "3 capabilities"},
+		"a helper that is root":        {unit("cockpit.service", "User=cockpit-ws\n"), "cockpit", ""},
 	} {
 		root := tree(t, c.files)
-		faults := Look(root, c.service).Faults(Speakers(root))
+		faults := Look(root, c.service).Faults(SpeakersOf(root))
 		var got []string
 		for _, f := range faults {
 			got = append(got, fmt.Sprintf("%d %s", f.Kind, f.Why))

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/BurntSushi/toml"
@@ -9,9 +10,13 @@ import (
 // configFile is the daemon's.
 const configFile = "/etc/totpd/totpd.toml"
 
-// Speakers tells for which users and services the daemon's configuration on this host has a [[speaker]]. A file that
-// can't be read has none.
-func Speakers(root string) func(user, service string) bool {
+// Speakers are the services in which the daemon lets users other than root speak for others, by user.
+type Speakers map[string][]string
+
+// SpeakersOf reads the daemon's configuration on the host whose root directory this is. A file that can't be read has
+// none.
+func SpeakersOf(root string) Speakers {
+	all := Speakers{}
 	var c struct {
 		Speaker []struct {
 			User     string
@@ -19,14 +24,22 @@ func Speakers(root string) func(user, service string) bool {
 		}
 	}
 	if _, err := toml.Decode(host(root).read(configFile), &c); err != nil {
-		c.Speaker = nil
+		return all
 	}
-	return func(user, service string) bool {
-		for _, s := range c.Speaker {
-			if s.User == user && slices.Contains(s.Services, service) {
-				return true
-			}
-		}
-		return false
+	for _, s := range c.Speaker {
+		all[s.User] = s.Services
 	}
+	return all
+}
+
+// May tells whether a user may speak for others in a service.
+func (s Speakers) May(user, service string) bool { return slices.Contains(s[user], service) }
+
+// add says how to let it.
+func (s Speakers) add(user, service string) string {
+	if s[user] != nil {
+		return fmt.Sprintf("add %q to the services of [[speaker]] %q in %s, then: systemctl reload totpd", service, user, configFile)
+	}
+	return fmt.Sprintf(`printf '\n[[speaker]]\nuser = "%s"\nservices = ["%s"]\n' >>%s && systemctl reload totpd  # lets it speak for others: man totpd.toml, SPEAKERS`,
+		user, service, configFile)
 }
