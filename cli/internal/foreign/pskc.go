@@ -126,11 +126,18 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 
 var errCharset = errors.New("its encoding is not supported: convert it to UTF-8, with iconv for instance")
 
-// charset reads what isn't UTF-8. UTF-16 has been decoded (Text).
+// charset reads what doesn't call itself UTF-8. UTF-16 has been decoded (Text).
 func charset(label string, input io.Reader) (io.Reader, error) {
 	switch strings.ToLower(label) {
-	case "utf-16", "utf-16le", "utf-16be", "us-ascii":
+	case "utf8", "utf-16", "utf-16le", "utf-16be", "us-ascii":
 		return input, nil
+	case "iso-8859-1", "latin1":
+		text, err := io.ReadAll(input)
+		runes := make([]rune, len(text))
+		for i, b := range text {
+			runes[i] = rune(b)
+		}
+		return strings.NewReader(string(runes)), err
 	}
 	return nil, errCharset
 }

@@ -149,7 +149,7 @@ func TestContainersThatAreNone(t *testing.T) {
 		{"an entity", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/shadow">]><KeyContainer xmlns="` + pskcSpace + `"><KeyPackage><Key Id="&x;"/></KeyPackage></KeyContainer>`, "line 1: not well-formed, or not what RFC 6030 has there"},
 		{"another MAC", altered("#hmac-sha1", "#hmac-md5"), "the algorithm of its MACs is not supported"},
 		{"altered", altered("AAECAwQF", "AAECAwQG"), "secret: its MAC is wrong: another key or password, or it was altered"},
-		{"Latin 1", `<?xml version="1.0" encoding="ISO-8859-1"?>` + totpKey("", ""), "its encoding is not supported: convert it to UTF-8, with iconv for instance"},
+		{"an old encoding", `<?xml version="1.0" encoding="EBCDIC-CP-DK"?>` + totpKey("", ""), "its encoding is not supported: convert it to UTF-8, with iconv for instance"},
 		{"no key in a package", `<KeyContainer xmlns="` + pskcSpace + `"><KeyPackage><DeviceInfo><SerialNo>1</SerialNo></DeviceInfo></KeyPackage></KeyContainer>`, "no key was found in it"},
 		{"no MAC", altered("<ValueMAC>Su+NvtQfmvfJzF6bmQiJqoLRExc=", "<ValueMAC>"), "secret: it is encrypted without a MAC: whether it is right can't be told"},
 	} {
@@ -178,6 +178,14 @@ func TestUTF16Containers(t *testing.T) {
 				t.Errorf("%v %s: %+v, %v", order, name, found, err)
 			}
 		}
+	}
+}
+
+func TestLatin1Containers(t *testing.T) {
+	text := `<?xml version="1.0" encoding="ISO-8859-1"?>` + strings.Replace(totpKey("", ""), "UID=alice", "UID=andr\xe9", 1)
+	found, err := readPSKC(t, text, Unlock{})
+	if err != nil || len(found) != 1 || len(found[0].Refused) > 0 || found[0].User != "andré" {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 

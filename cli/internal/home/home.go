@@ -22,6 +22,9 @@ import (
 	"time"
 )
 
+// ErrSilent is a home that doesn't answer in time, or an owner who stops the process that reads.
+var ErrSilent = errors.New("the home doesn't answer")
+
 // Patience is how long a home may take to answer, on a server for instance.
 const Patience = 5 * time.Second
 
@@ -121,7 +124,7 @@ func ask(question []byte, most int64) ([]byte, error) {
 	if err != nil {
 		cmd.Process.Kill() // it may hang in the kernel all the same, and is left alone then
 		go cmd.Wait()
-		return nil, errors.New("the home doesn't answer")
+		return nil, ErrSilent
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()

@@ -110,6 +110,12 @@ func TestReaderKeepsNothing(t *testing.T) {
 	if f, err := Read(Owner{UID: ann, GID: 0}, Wanted{Path: path, Most: 100}); err != nil {
 		t.Errorf("of the owner's group: %q, %v", f.Text, err)
 	}
+	const unchanged = 1<<32 - 1 // as setresuid(2) has it
+	for _, o := range []Owner{{UID: unchanged, GID: ann}, {UID: ann, GID: unchanged}} {
+		if f, err := Read(o, Wanted{Path: path, Most: 100}); err == nil {
+			t.Errorf("%+v: %q", o, f.Text)
+		}
+	}
 }
 
 // Ann stops and kills whatever she may, all the time: root gets an answer or an error, and waits for nobody.

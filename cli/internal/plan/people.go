@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +15,10 @@ import (
 // person is a user who may log in: root, or one with a number that people have, and a shell.
 type person struct {
 	name     string
-	uid      uint32
+	uid, gid uint32
+	home     string
 	key      bool // there are keys of ssh for this user
+	silent   bool // whether there are can't be told: the home doesn't answer
 	password bool // there is a password that can be right
 }
 
@@ -38,10 +41,14 @@ func people(h *Host, s *sshd.Settings) []person {
 		if err != nil || err2 != nil || uid != 0 && (uid < 1000 || uid >= 65534) {
 			continue
 		}
+		key, err := hasKey(h, s, home.Owner{Name: f[0], UID: uint32(uid), GID: uint32(gid)}, f[5])
 		all = append(all, person{
 			name:     f[0],
 			uid:      uint32(uid),
-			key:      hasKey(h, s, home.Owner{Name: f[0], UID: uint32(uid), GID: uint32(gid)}, f[5]),
+			gid:      uint32(gid),
+			home:     f[5],
+			key:      key,
+			silent:   err != nil,
 			password: hashes[f[0]] != "" && !strings.ContainsAny(hashes[f[0]][:1], "!*"),
 		})
 	}
@@ -65,8 +72,12 @@ func passwords(h *Host) map[string]string {
 
 // RootHasKey tells whether root has a key of ssh on the host whose root directory this is.
 func RootHasKey(root string, s *sshd.Settings) bool {
-	for _, who := range people(&Host{Root: root}, s) {
-		if who.uid == 0 && who.key {
+	h := &Host{Root: root}
+	for _, who := range people(h, nil) { // nobody else's home is looked into
+		if who.uid != 0 {
+			continue
+		}
+		if key, _ := hasKey(h, s, home.Owner{Name: who.name, UID: who.uid, GID: who.gid}, who.home); key {
 			return true
 		}
 	}
@@ -76,10 +87,11 @@ func RootHasKey(root string, s *sshd.Settings) bool {
 // keysMax is the longest file of keys that is read, in bytes.
 const keysMax = 1 << 20
 
-// hasKey looks into the files of AuthorizedKeysFile, as sshd does: with the user's rights.
-func hasKey(h *Host, s *sshd.Settings, who home.Owner, dir string) bool {
+// hasKey looks into the files of AuthorizedKeysFile, as sshd does: with the user's rights. Its error is
+// home.ErrSilent; a file that can't be read has no keys, for sshd neither.
+func hasKey(h *Host, s *sshd.Settings, who home.Owner, dir string) (bool, error) {
 	if s == nil {
-		return false
+		return false, nil
 	}
 	for _, files := range s.Values("authorizedkeysfile") {
 		for name := range strings.FieldsSeq(files) {
@@ -88,23 +100,29 @@ func hasKey(h *Host, s *sshd.Settings, who home.Owner, dir string) bool {
 				name = filepath.Join(dir, name)
 			}
 			f, err := home.Read(who, home.Wanted{Root: strings.TrimSuffix(h.Root, "/"), Path: name, Links: true, Most: keysMax})
+			if errors.Is(err, home.ErrSilent) {
+				return false, err // so would the next one be
+			}
 			if err != nil {
 				continue
 			}
 			for line := range strings.Lines(string(f.Text)) {
 				if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-					return true
+					return true, nil
 				}
 			}
 		}
 	}
-	return false
+	return false, nil
 }
 
 // tellPeople notes who could log in by ssh until now and can't any longer.
 func (p *Plan) tellPeople(h *Host, before *sshd.Settings) {
-	var out []string
+	var out, silent []string
 	for _, who := range people(h, before) {
+		if who.silent {
+			silent = append(silent, who.name)
+		}
 		if who.name == "root" && (before.RootLogin == "no" || p.SSH.rootMethods != "") {
 			continue
 		}
@@ -120,6 +138,9 @@ func (p *Plan) tellPeople(h *Host, before *sshd.Settings) {
 				out = append(out, who.name)
 			}
 		}
+	}
+	if len(silent) > 0 {
+		p.note("ssh: whether these have a key can't be told, for their homes don't answer: %s", strings.Join(silent, ", "))
 	}
 	if len(out) > 0 {
 		slices.Sort(out)
