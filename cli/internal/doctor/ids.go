@@ -17,6 +17,7 @@ var Kinds = []Kind{
 	{"module-absent", Note, "the module is not installed, and no PAM line names it"},
 
 	{"sshd-root-key", Error, "sshd ends the logins of root that come by key: its settings contradict each other"},
+	{"sshd-shut-out", Error, "a Match block asks for a method of ssh that is switched off"},
 	{"sshd-root-later", Warning, "a key that root is given will be of no use over ssh, for the same reason"},
 	{"stack-unloadable", Error, "libpam can't load a module of a stack, and nobody gets in that way"},
 	{"stack-unloadable-way", Warning, "libpam can't load a module of a stack, and some logins are refused for it"},

@@ -118,6 +118,7 @@ func (s *server) judge(program *sshd.Server) {
 		s.judgeRootKey(root)
 	}
 	s.judgeMatch()
+	s.judgeClosed()
 	s.judgeAge()
 }
 
@@ -165,7 +166,7 @@ func (s *server) judgeWays() {
 func (s *server) of(program *sshd.Server, user string) (*sshd.Settings, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	return program.Effective(ctx, &sshd.Connection{User: user, Host: "localhost", Addr: "127.0.0.1"})
+	return program.Effective(ctx, sshd.From(user))
 }
 
 // judgeRoot: with a password of its own and no second factor, root is the account to guess.
@@ -238,8 +239,9 @@ func (s *server) judgeMatch() {
 			return when(slices.Equal(args, []string{"yes"}) && !s.settings.Password && !s.together["sshd"], "sshd's own password method is on")
 		},
 		"AuthenticationMethods": func(args []string) string {
-			return when(slices.ContainsFunc(args, func(way string) bool { return !s.asks(strings.Split(way, ",")) }),
-				"a way in without a code is open ("+strings.Join(args, " ")+")")
+			ways := s.waysOf(args)
+			bare := slices.DeleteFunc(slices.Clone(ways), s.asks)
+			return when(len(bare) > 0, "a way in without a code is open ("+strings.Join(args, " ")+")")
 		},
 	} {
 		_, conditional := s.config.Setting(keyword)
@@ -249,6 +251,45 @@ func (s *server) judgeMatch() {
 			}
 		}
 	}
+}
+
+// judgeClosed tells of Match blocks whose methods are switched off for everybody.
+func (s *server) judgeClosed() {
+	if s.config == nil || s.cantAsk { // then the cause is told
+		return
+	}
+	methods, conditional := s.config.Setting("AuthenticationMethods")
+	for _, d := range append(methods, conditional...) {
+		if d.Match == "" || len(s.waysOf(d.Args)) > 0 || s.turnsOn(d.Match) {
+			continue
+		}
+		s.found("sshd-shut-out", d.Place.String(), fmt.Sprintf("sed -i '%ds/.*/\tAuthenticationMethods publickey,%s %s/' %s && /usr/sbin/sshd -t && %s", d.Line, kbd, kbd, shell(d.File), s.reloadSSHD()),
+			"logins that match %q are all refused: AuthenticationMethods %s asks for a method that is switched off", d.Match, strings.Join(d.Args, " "))
+	}
+}
+
+// turnsOn tells whether a Match block switches a method on for itself.
+func (s *server) turnsOn(match string) bool {
+	for _, keyword := range []string{"PasswordAuthentication", "KbdInteractiveAuthentication", "PubkeyAuthentication"} {
+		_, conditional := s.config.Setting(keyword)
+		if slices.ContainsFunc(conditional, func(d sshd.Directive) bool { return d.Match == match && slices.Equal(d.Args, []string{"yes"}) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// waysOf are the ways that a value of AuthenticationMethods leaves open with the other settings as they are for
+// everybody.
+func (s *server) waysOf(args []string) [][]string {
+	own := *s.settings
+	own.Methods = nil
+	for _, way := range args {
+		if way != "any" {
+			own.Methods = append(own.Methods, strings.Split(way, ","))
+		}
+	}
+	return own.Ways()
 }
 
 func when(is bool, what string) string {

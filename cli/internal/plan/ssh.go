@@ -99,7 +99,7 @@ func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode, onePrompt boo
 	if err != nil {
 		return sshdSays(err)
 	}
-	root, err := h.effective(ctx, map[string][]byte{DropIn: nil}, from("root"))
+	root, err := h.effective(ctx, map[string][]byte{DropIn: nil}, sshd.From("root"))
 	if err != nil {
 		return sshdSays(err)
 	}
@@ -148,7 +148,11 @@ func (h *Host) effective(ctx context.Context, files map[string][]byte, c *sshd.C
 	if err != nil {
 		return nil, err
 	}
-	copied, err := sshd.MakeCopy(h.Root, h.config(), dir, files)
+	copying := sshd.MakeCopy
+	if c == nil {
+		copying = sshd.MakeCopyForAll
+	}
+	copied, err := copying(h.Root, h.config(), dir, files)
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +171,8 @@ func sshdSays(err error) *Refusal {
 	switch text := err.Error(); {
 	case strings.Contains(text, "privilege separation directory"):
 		hint = "start it first: systemctl start ssh (or sshd)"
+	case strings.Contains(text, `"any" must appear alone`):
+		hint = `sshd takes "any" in no Match block once there are methods for everybody: put "publickey keyboard-interactive" there, or what is meant`
 	case strings.Contains(text, "no hostkeys"):
 		hint = "make its host keys first: ssh-keygen -A"
 	}
@@ -240,11 +246,6 @@ func rootNames(h *Host) []string {
 		}
 	}
 	return names
-}
-
-// from is a connection of a user, as Match blocks look at it.
-func from(user string) *sshd.Connection {
-	return &sshd.Connection{User: user, Host: "localhost", Addr: "127.0.0.1"}
 }
 
 // includeDropIn sees to it that sshd reads our file, and first.

@@ -3,7 +3,6 @@ package plan
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/totpd/totpd/cli/internal/sshd"
@@ -33,8 +32,10 @@ func (p *Plan) checkSSH(ctx context.Context, h *Host) *Refusal {
 			return inTheWay(config, want.keyword)
 		}
 	}
-	p.noteMatches(config)
-	return p.checkRoot(ctx, h)
+	if r := p.checkRoot(ctx, h); r != nil {
+		return r
+	}
+	return p.compareLogins(ctx, h, config, got)
 }
 
 // checkRoot compares root's settings with what is meant.
@@ -42,7 +43,7 @@ func (p *Plan) checkRoot(ctx context.Context, h *Host) *Refusal {
 	if p.SSH.rootMethods == "" {
 		return nil
 	}
-	got, err := h.effective(ctx, p.files(), from("root"))
+	got, err := h.effective(ctx, p.files(), sshd.From("root"))
 	if err != nil {
 		return sshdSays(err)
 	}
@@ -75,43 +76,8 @@ func inTheWay(config *sshd.Config, keyword string) *Refusal {
 		"see what its service passes on the command line: /etc/default/ssh, /etc/sysconfig/sshd, systemctl cat ssh"}
 }
 
-// noteMatches names the Match blocks that give some people other ways in.
-func (p *Plan) noteMatches(config *sshd.Config) {
-	for _, keyword := range []string{"AuthenticationMethods", "PasswordAuthentication", "KbdInteractiveAuthentication", "PermitRootLogin"} {
-		_, conditional := config.Setting(keyword)
-		for _, d := range conditional {
-			if d.File == DropIn {
-				continue
-			}
-			what := "has its own rules"
-			switch value := strings.ToLower(strings.Join(d.Args, " ")); {
-			case keyword == "AuthenticationMethods" && !p.SSH.everyWayAsks(value):
-				what = "is let in without a code"
-			case keyword == "PasswordAuthentication" && value == "no" && !p.SSH.OnePrompt, keyword == "KbdInteractiveAuthentication" && value == "yes":
-				continue
-			case keyword == "KbdInteractiveAuthentication":
-				what = "can't be asked for a code, nor be let in where one is due"
-			case keyword == "PasswordAuthentication" && p.SSH.OnePrompt && value == "yes":
-				continue
-			case keyword == "PasswordAuthentication" && !p.SSH.OnePrompt:
-				continue // the method isn't among AuthenticationMethods
-			}
-			p.note("ssh: whoever %q matches %s: %s (%s)", "Match "+d.Match, what, d.String(), d.Place)
-		}
-	}
-}
-
-// everyWayAsks tells whether each list of methods has PAM's questions in it.
-func (s *SSH) everyWayAsks(value string) bool {
-	return !slices.ContainsFunc(strings.Fields(value), func(way string) bool {
-		asks := strings.Contains(way, "keyboard-interactive") ||
-			s.OnePrompt && slices.Contains(strings.Split(way, ","), "password")
-		return !asks
-	})
-}
-
 // CheckSSHD has sshd check its settings as they would be with a plan.
 func CheckSSHD(ctx context.Context, h *Host, p *Plan) error {
-	_, err := h.effective(ctx, p.files(), nil)
+	_, err := h.effective(ctx, p.files(), sshd.From("root"))
 	return err
 }

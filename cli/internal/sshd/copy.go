@@ -17,7 +17,17 @@ type Copy struct {
 // MakeCopy copies a host's configuration into dir, with some files as they are to become: a text takes the
 // place of a file or adds one, nil takes it away.
 func MakeCopy(root, name, dir string, files map[string][]byte) (*Copy, error) {
-	c := &copier{root: root, base: path.Dir(name), dir: dir, files: files, copy: &Copy{names: map[string]string{}}}
+	return makeCopy(&copier{root: root, files: files}, name, dir)
+}
+
+// MakeCopyForAll is MakeCopy without what stands in Match blocks: sshd can't be asked about everybody where a block
+// looks at more than users and addresses.
+func MakeCopyForAll(root, name, dir string, files map[string][]byte) (*Copy, error) {
+	return makeCopy(&copier{root: root, files: files, forAll: true}, name, dir)
+}
+
+func makeCopy(c *copier, name, dir string) (*Copy, error) {
+	c.base, c.dir, c.copy = path.Dir(name), dir, &Copy{names: map[string]string{}}
 	var err error
 	if c.copy.Path, err = c.file(name, 0); err != nil {
 		return nil, fmt.Errorf("copy sshd's settings: %w", err)
@@ -37,6 +47,7 @@ func (c *Copy) Original(text string) string {
 type copier struct {
 	root, base, dir string
 	files           map[string][]byte
+	forAll          bool // without Match blocks
 	copy            *Copy
 }
 
@@ -55,8 +66,16 @@ func (c *copier) file(host string, depth int) (string, error) {
 	name := filepath.Join(c.dir, fmt.Sprintf("%d-%s", len(c.copy.names), strings.Map(plainName, path.Base(host))))
 	c.copy.names[name] = host
 	var b strings.Builder
+	inMatch := false
 	for line := range strings.Lines(string(text)) {
 		keyword, patterns := words(line)
+		if strings.EqualFold(keyword, "match") {
+			inMatch = !(len(patterns) == 1 && strings.EqualFold(patterns[0], "all"))
+		}
+		if c.forAll && inMatch {
+			b.WriteString("#\n") // the line's number is kept
+			continue
+		}
 		if !strings.EqualFold(keyword, "include") {
 			b.WriteString(line)
 			continue

@@ -85,6 +85,11 @@ type Connection struct {
 	LocalPort                   string
 }
 
+// From is a connection of a user from this host itself. sshd wants to be told of all that Match blocks may look at.
+func From(user string) *Connection {
+	return &Connection{User: user, Host: "localhost", Addr: "127.0.0.1", LocalAddr: "127.0.0.1", LocalPort: "22"}
+}
+
 // spec is for sshd's option -C.
 func (c *Connection) spec() (string, error) {
 	var parts []string
@@ -112,11 +117,18 @@ func (s *Server) Effective(ctx context.Context, c *Connection) (*Settings, error
 		args = append(args, "-C", spec)
 	}
 	out, err := s.run(ctx, args...)
+	if failure := new(Failure); c == nil && errors.As(err, &failure) && strings.Contains(failure.Said, "not in connection test specification") {
+		return s.Effective(ctx, &nowhere)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return ParseSettings(out)
 }
+
+// nowhere is a connection that no Match block means. Without any, sshd answers nothing where a block looks at a
+// port.
+var nowhere = Connection{User: "nobody", Host: "nowhere.invalid", Addr: "0.0.0.0", LocalAddr: "0.0.0.0", LocalPort: "1"}
 
 // Check has sshd check its settings. The error says what sshd says.
 func (s *Server) Check(ctx context.Context) error {
