@@ -127,6 +127,9 @@ var faults = []fault{
 		h.write("etc/pam.d/su", "auth required /opt/pam_corpdir.so\n@include common-auth\nauth required pam_totpd.so\n@include common-account\n")
 		h.write("opt/pam_corpdir.so", "#!/bin/sh\n")
 	}, want: "stack-unloadable", place: "/etc/pam.d/su:1"},
+	{name: "twice, and the password's jump counts it", plant: write("etc/pam.d/sudo", "auth [success=2 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_totpd.so\nauth required pam_totpd.so\nauth required pam_permit.so\n"), want: ""},
+	{name: "in the password service, and a jump counts it", plant: write("etc/pam.d/totpd", "auth [success=2 default=ignore] pam_unix.so\nauth required pam_totpd.so\nauth requisite pam_deny.so\nauth required pam_permit.so\naccount required pam_unix.so\n"),
+		want: "stack-totpd", remedy: `sed -i -e '2d' -e '1s/=2\([] \t]\)/=1\1/g' /etc/pam.d/totpd`, heals: true},
 	{name: "a line that can't be read", plant: run("sed -i s/required.pam_totpd/requird\\ pam_totpd/ etc/pam.d/sudo"), want: "stack-broken stack-closed", place: "/etc/pam.d/sudo:2"},
 	{name: "an unknown argument", plant: run("sed -i s/debug/debugging/ etc/pam.d/sudo"), want: "stack-argument", place: "/etc/pam.d/sudo:2"},
 	{name: "a long timeout", plant: run("sed -i s/debug/timeout=31/ etc/pam.d/sudo"), want: "stack-argument"},
@@ -140,6 +143,15 @@ var faults = []fault{
 	{name: "one prompt that is jumped over", plant: write("etc/pam.d/sudo", "auth [success=1 default=ignore] pam_localuser.so\nauth required pam_totpd.so prompt=combined\n@include common-auth\n"), want: "stack-skipped", place: "/etc/pam.d/sudo:2", remedy: "above all that check the password"},
 	{name: "one prompt with a key", plant: run("sed -i 's/debug/with_key prompt=combined/' etc/pam.d/sudo"), want: "stack-argument", place: "/etc/pam.d/sudo:2", root: false},
 	{name: "one prompt that can't be", plant: run("sed -i s/debug/prompt=both/ etc/pam.d/sudo"), want: "stack-argument"},
+	{name: "a jump that counted a line which is gone", plant: run("sed -i '1i auth [success=1 default=ignore] pam_access.so' etc/pam.d/sudo"), want: "stack-jump",
+		place: "/etc/pam.d/sudo:1", remedy: `sed -i '1s/=1\([] \t]\)/=ignore\1/g' /etc/pam.d/sudo`, heals: true},
+	{name: "a jump that lets in without a password", plant: run("sed -i '1i auth [success=2 default=ignore] pam_access.so' etc/pam.d/sudo"), want: "stack-guess stack-jump", heals: true},
+	{name: "a jump beyond the end", plant: run("sed -i '1i auth [success=9 default=ignore] pam_access.so' etc/pam.d/sudo"), want: "stack-jump", heals: true},
+	{name: "a jump that counts one line too many", plant: run("sed -i -e '1i auth [success=2 default=ignore] pam_access.so' -e '1i auth optional pam_faildelay.so' etc/pam.d/sudo"), want: "stack-jump",
+		remedy: `/=1\1/g`, heals: true},
+	{name: "a jump to a refusal", plant: write("etc/pam.d/sudo", "auth [success=2 default=ignore] pam_access.so\nauth requisite pam_unix.so\nauth required pam_totpd.so\nauth requisite pam_deny.so\n"), want: "stack-closed"},
+	{name: "another program's code, too", plant: run("cd usr/lib/*/security; cp pam_permit.so pam_google_authenticator.so; cd - >/dev/null; echo auth required pam_google_authenticator.so nullok >>etc/pam.d/sudo"), want: "stack-other", place: "/etc/pam.d/sudo:4", remedy: "totpctl setup --service sudo"},
+	{name: "another program's code in the common stack", plant: run("cd usr/lib/*/security; cp pam_permit.so pam_oath.so; cd - >/dev/null; echo auth required pam_oath.so >>etc/pam.d/common-auth"), want: "stack-other", place: "/etc/pam.d/common-auth:4", remedy: "take that line out"},
 	{name: "as account", plant: run("echo account required pam_totpd.so >>etc/pam.d/sudo"), want: "stack-type", place: "/etc/pam.d/sudo:4", heals: true},
 	{name: "in the password service", plant: run("sed -i '1a auth required pam_totpd.so' etc/pam.d/totpd"), want: "stack-totpd", place: "/etc/pam.d/totpd:2", heals: true},
 	{name: "in what the password service includes", plant: func(h *host) {

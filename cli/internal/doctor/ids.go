@@ -40,6 +40,8 @@ var Kinds = []Kind{
 	{"stack-capset", Warning, "a program that should ask for a code changes its capabilities, and is killed by that"},
 	{"stack-one-prompt", Warning, "a program that has one prompt should ask for a code in a second one"},
 	{"stack-copy", Warning, "a copy that totpctl setup made isn't what it would be now"},
+	{"stack-jump", Error, "a jump leads past the password"},
+	{"stack-other", Warning, "another program asks for a code, too"},
 	{"stack-guess", Warning, "a code is asked for after a wrong password, too"},
 	{"stack-twice", Warning, "a code is asked for twice"},
 	{"stack-excludes", Warning, "whoever has not enrolled can't log in"},

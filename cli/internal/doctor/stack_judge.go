@@ -1,10 +1,13 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/totpd/totpd/cli/internal/change"
+	"github.com/totpd/totpd/cli/internal/plan"
 	"github.com/totpd/totpd/cli/internal/stack"
 )
 
@@ -31,6 +34,8 @@ func (s *stacks) judgeStack(service string, entries []stack.Entry) {
 			v.tell(f)
 		}
 	}
+	v.jumps()
+	v.others()
 	if v.bound {
 		s.required = append(s.required, service)
 	}
@@ -86,8 +91,61 @@ func (v *verdict) tell(f stack.Finding) {
 		v.spot("stack-excludes", v.ours, rewrite(e, "a auth required pam_permit.so"),
 			"nobody gets in who has no second factor: nothing says yes when no code is due")
 	case stack.Twice:
-		v.spot("stack-twice", f.Entry, drop(by), "a code is asked for twice, and a code works once: the first line is %s", e.Place)
+		v.spot("stack-twice", f.Entry, drop(v.entries, f.Entry), "a code is asked for twice, and a code works once: the first line is %s", e.Place)
 	}
+}
+
+// jumps tells of those that no longer do what they are for, mostly since a line that they count is gone.
+func (v *verdict) jumps() {
+	for _, j := range stack.WrongJumps(v.entries) {
+		e := v.entries[j.Entry]
+		what := fmt.Sprintf("whoever %s matches gets in without a password: its jump over %s", e.Name(), counted(int(j.Over)))
+		if j.Closed {
+			what = fmt.Sprintf("whoever %s matches can't get in: its jump over %s", e.Name(), counted(int(j.Over)))
+		}
+		lands := " leads out of the stack"
+		if j.Lands < len(v.entries) && !j.Beyond {
+			lands = " leads past the password to " + v.entries[j.Lands].Place.String()
+		}
+		v.spot("stack-jump", j.Entry, "sed -i '"+shorter(e, j.Over, j.Instead)+"' "+shell(e.File), "%s%s", what, lands)
+	}
+}
+
+func counted(lines int) string {
+	if lines == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", lines)
+}
+
+// others tells of other programs that ask for a code, too.
+func (v *verdict) others() {
+	for i, e := range v.entries {
+		if e.Sub || !e.AsksOtherCode() {
+			continue
+		}
+		remedy := v.setupAgain(v.service)
+		if len(e.Via) > 0 {
+			remedy = "take that line out, and with it what counts it in a jump ([success=N]): man pam.conf"
+		}
+		v.spot("stack-other", i, remedy, "%s asks for a code beside totpd: people are asked for two", e.Name())
+	}
+}
+
+// setupAgain is the command that has totpctl setup make a service's stack anew, as it was asked for before.
+func (x *exam) setupAgain(service string) string {
+	if journal, err := change.Look(cmp.Or(x.Root, "/")); err == nil {
+		for _, w := range plan.Wanted(journal.Records(), journal.Tools()) {
+			if slices.Contains(w.Services, service) {
+				return w.Command() + " --yes"
+			}
+		}
+	}
+	w := plan.Want{Services: []string{service}}
+	if service == "sshd" {
+		w.SSH = plan.AnyCode
+	}
+	return w.Command()
 }
 
 // asMeant is the remedy of what may be meant so.

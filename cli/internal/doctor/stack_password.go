@@ -25,11 +25,11 @@ func (s *stacks) lookPasswordService() {
 		s.unseen("stack", "%v", err)
 		return
 	}
-	for _, e := range entries {
+	for i, e := range entries {
 		if !e.Ours() || e.Sub {
 			continue
 		}
-		remedy := drop(e)
+		remedy := drop(entries, i)
 		if len(e.Via) > 0 {
 			remedy = plain + "  # a stack of its own, without what others include"
 		}

@@ -147,7 +147,8 @@ func (s *stacks) lookUnloadable(service string) {
 		}
 		refusing, closed := stack.Unloadable(entries)
 		for _, e := range refusing {
-			remedy := drop(e) + "  # or install the package of " + e.Name() + ".so"
+			at := slices.IndexFunc(entries, func(o stack.Entry) bool { return o.Place == e.Place })
+			remedy := drop(entries, at) + "  # or install the package of " + e.Name() + ".so"
 			switch {
 			case closed && typ != stack.Password:
 				s.spot(service, "stack-unloadable", e.Place.String(), remedy, "nobody gets in, with or without a code: %s", e.Missing)
@@ -170,9 +171,9 @@ func (s *stacks) lookOtherTypes(service string) {
 		if err != nil {
 			continue
 		}
-		for _, e := range entries {
+		for i, e := range entries {
 			if e.Ours() && e.Service == service {
-				s.spot(service, "stack-type", e.Place.String(), drop(e),
+				s.spot(service, "stack-type", e.Place.String(), drop(entries, i),
 					"the module stands there as %s, where it has no opinion; as auth alone it asks for a code", typ)
 			}
 		}
@@ -207,5 +208,35 @@ func (s *stacks) lookMissing(names []string) {
 	}
 }
 
-// drop is the command that takes a line away.
-func drop(e stack.Entry) string { return fmt.Sprintf("sed -i '%dd' %s", e.Line.Line, shell(e.File)) }
+// drop is the command that takes a line away, and has the jumps that counted it count one less.
+func drop(entries []stack.Entry, at int) string {
+	e := entries[at]
+	edits := map[string][]string{e.File: {fmt.Sprintf("%d,%dd", e.Line.Line, e.Last)}}
+	if e.Last <= e.Line.Line {
+		edits[e.File][0] = fmt.Sprintf("%dd", e.Line.Line)
+	}
+	files := []string{e.File}
+	for i := range at {
+		for over, less := range stack.Corrections(entries, i, map[int]bool{at: true}) {
+			file := entries[i].File
+			if !slices.Contains(files, file) {
+				files = append(files, file)
+			}
+			edits[file] = append(edits[file], shorter(entries[i], over, less))
+		}
+	}
+	var commands []string
+	for _, file := range files {
+		words := "'" + edits[file][0] + "'"
+		if len(edits[file]) > 1 {
+			words = "-e '" + strings.Join(edits[file], "' -e '") + "'"
+		}
+		commands = append(commands, "sed -i "+words+" "+shell(file))
+	}
+	return strings.Join(commands, " && ")
+}
+
+// shorter is the edit of sed's by which a line's jump counts less.
+func shorter(e stack.Entry, over, less stack.Action) string {
+	return fmt.Sprintf(`%ds/=%d\([] \t]\)/=%s\1/g`, e.Line.Line, int(over), less)
+}

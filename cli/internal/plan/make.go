@@ -116,7 +116,7 @@ func ownLined(h *Host) []string {
 		f, err := h.Tree.Read(name)
 		return err != nil || never[name] != "" || strings.HasPrefix(name, "totpd-") ||
 			!slices.ContainsFunc(f.Lines, func(l stack.Line) bool {
-				return l.Type == stack.Auth && (l.Ours() || l.Includes() && strings.HasPrefix(l.Module, "totpd-"))
+				return l.Type == stack.Auth && (l.Ours() || l.AsksOtherCode() || l.Includes() && strings.HasPrefix(l.Module, "totpd-"))
 			})
 	})
 }

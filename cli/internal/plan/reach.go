@@ -125,6 +125,12 @@ func (p *Plan) judgeShared(t *stack.Tree, name string, entries []stack.Entry) {
 		p.refuse(r)
 		return
 	}
+	for _, e := range entries {
+		if !e.Sub && e.AsksOtherCode() {
+			p.refuse(&Refusal{e.Where(), name + ": " + e.Module + " asks for a code too, so people would be asked for two", "take that line out, and with it what counts it in a jump ([success=N])"})
+			return
+		}
+	}
 	for _, f := range stack.Judge(entries) {
 		if note, bad := weigh(entries, f); bad != "" {
 			p.refuse(&Refusal{whereOf(pamDir+"/"+name, entries, f), name + ": " + bad, "name services that it doesn't include: --service sshd,su,sudo"})
@@ -214,7 +220,7 @@ func (s *serviceEdit) separate() *Refusal {
 		if l.Type == stack.AnyType {
 			edit.Add = append(edit.Add, s.otherTypes(l.Module)...)
 		}
-		s.instead = append(s.instead, edit)
+		s.instead, s.separated = append(s.instead, edit), true
 	}
 	return nil
 }

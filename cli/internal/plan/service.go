@@ -81,12 +81,15 @@ type serviceEdit struct {
 	path string // of its file
 	now  []byte // nil: there is none in pamDir
 	base []byte // without our lines
+	text []byte // and without those of other programs that ask for a code
 	tree *stack.Tree
 	// with is what the tree has besides the service's own file.
 	with map[string][]byte
 	// instead takes lines out that bring a code in from elsewhere: see separate.
 	instead []change.Edit
-	leftOut bool // the service is to ask for no code
+	// separated says that they do, beside lines of other programs: see replaceOthers.
+	separated bool
+	leftOut   bool // the service is to ask for no code
 }
 
 func (s *serviceEdit) work() *Refusal {
@@ -151,10 +154,11 @@ func (s *serviceEdit) read() *Refusal {
 	} else if r := checkFile(s.host, s.path, s.base); r != nil {
 		return r
 	}
+	s.text = s.base
 	s.with = s.plan.files()
 	s.with[s.path] = s.base
 	s.tree = s.host.Tree.With(s.with)
-	return nil
+	return s.replaceOthers()
 }
 
 // already is for a stack with a line of ours that somebody else put there, or another file brings in.
@@ -193,7 +197,7 @@ type ownLine struct {
 // ownLines are those of the file, in order.
 func (s *serviceEdit) ownLines(entries []stack.Entry) []ownLine {
 	var all []ownLine
-	for _, l := range stack.Parse(s.path, s.name, s.base).Lines {
+	for _, l := range stack.Parse(s.path, s.name, s.text).Lines {
 		if l.Type != stack.Auth && l.Type != stack.AnyType {
 			continue
 		}
@@ -240,7 +244,7 @@ func (s *serviceEdit) place(entries []stack.Entry, hasCode bool) *Refusal {
 			firstBad = cmp.Or(firstBad, r)
 		}
 	}
-	if first == last && lines[last].line.Includes() && s.instead == nil {
+	if first == last && lines[last].line.Includes() && !s.separated {
 		if r := s.placeDerived(lines[last].line, entries, key); r == nil {
 			return nil
 		}
@@ -319,7 +323,7 @@ func (s *serviceEdit) keep(base []byte, edits []change.Edit) *Refusal {
 			f.After = nil
 		}
 	}
-	if len(edits) > 0 && !s.leftOut {
+	if len(edits) > 0 && !s.leftOut && !slices.ContainsFunc(s.plan.Services, func(done Service) bool { return done.Name == s.name }) {
 		s.plan.Services = append(s.plan.Services, Service{Name: s.name, Already: !f.Changes(), Key: s.withKey, OnePrompt: s.onePrompt})
 	}
 	s.plan.addFile(f)

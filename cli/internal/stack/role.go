@@ -45,6 +45,7 @@ var roles = map[Role]string{
 		pam_pwdfile pam_tcb pam_kanidm pam_himmelblau pam_authd pam_authd_exec pam_lsass pam_mysql pam_pgsql
 		pam_radius pam_radius_auth pam_tacplus pam_zfs_key pam_extrausers`,
 	Has: `pam_fprintd pam_u2f pam_pkcs11 pam_p11 pam_poldi pam_yubico pam_google_authenticator pam_oath pam_duo
+		pam_privacyidea pam_totp pam_otp pam_multiotp pam_linotp pam_opie pam_skey pam_authy pam_rublon pam_okta_auth pam_2fa
 		pam_ssh_agent_auth pam_rssh pam_howdy pam_otpw pam_usb pam_biometric pam_sss_gss`,
 	Trusts: "pam_rootok pam_timestamp pam_rhosts pam_postgresok", // and pam_wheel with "trust"
 }
@@ -84,6 +85,13 @@ func (l Line) TakesPassword() bool {
 	}
 	return l.Name() == "pam_unix" || l.Name() == "pam_sss" && !slices.Contains(l.Args, "prompt_always")
 }
+
+// otherCodes are modules of other programs that ask for what ours asks for: a code, or a yes on the phone.
+var otherCodes = strings.Fields(`pam_google_authenticator pam_oath pam_duo pam_yubico pam_privacyidea pam_otpw pam_totp
+	pam_otp pam_multiotp pam_linotp pam_opie pam_skey pam_authy pam_rublon pam_okta_auth pam_2fa`)
+
+// AsksOtherCode tells whether the line is for such a module.
+func (l Line) AsksOtherCode() bool { return slices.Contains(otherCodes, l.Name()) }
 
 // Ours tells whether the line is for our module.
 func (l Line) Ours() bool { return l.Name() == OurName }
