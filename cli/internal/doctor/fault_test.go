@@ -203,7 +203,7 @@ var faults = []fault{
 		h.run("sed -i '5,$d' etc/ssh/sshd_config.d/totpd.conf && echo PermitRootLogin yes >>etc/ssh/sshd_config")
 	}, want: "sshd-root", place: "/etc/ssh/sshd_config:4", heals: true, root: true},
 	{name: "a Match block whose method is off", plant: run("printf 'Match User bob\\n\\tAuthenticationMethods password\\n' >>etc/ssh/sshd_config"), want: "sshd-shut-out", place: "/etc/ssh/sshd_config:5", heals: true, root: true},
-	{name: "a Match block that switches its method on", plant: run("printf 'Match User bob\\n\\tAuthenticationMethods password\\n\\tPasswordAuthentication yes\\n' >>etc/ssh/sshd_config"), want: "", root: true},
+	{name: "a Match block that switches its method on", plant: run("printf 'Match User bob\\n\\tAuthenticationMethods password\\n\\tPasswordAuthentication yes\\n' >>etc/ssh/sshd_config"), want: "sshd-match", root: true},
 	{name: "a Match block", plant: run("printf 'Match User backup\\n\\tAuthenticationMethods publickey\\n' >>etc/ssh/sshd_config"), want: "sshd-match", place: "/etc/ssh/sshd_config:5", root: true},
 	{name: "sshd can't read its settings", plant: run("echo Nonsense yes >>etc/ssh/sshd_config"), want: "sshd-broken", place: "/etc/ssh/sshd_config:4", root: true},
 	{name: "sshd isn't reloaded", plant: unit("ssh.service", "StateChangeTimestamp", uint64(1)), want: "sshd-stale", remedy: "systemctl reload ssh", root: true},
