@@ -56,22 +56,54 @@ END
 systemd-run --quiet --unit=guesses --uid=mallory --property=TasksMax=infinity sh /home/mallory/guess
 `
 
-// TestGuessersKeepNobodyOut: who guesses all the time, at one prompt, keeps nobody from logging in or enrolling.
-func TestGuessersKeepNobodyOut(t *testing.T) {
+// waits leaves 300 su of mallory's at the prompt, in a unit called waits.
+const waits = `
+cat >/home/mallory/wait <<'END'
+for i in $(seq 300); do
+	sleep 1000 | setsid su ann -c true &
+done >/dev/null 2>&1
+wait
+END
+systemd-run --quiet --unit=waits --uid=mallory --property=TasksMax=infinity sh /home/mallory/wait
+until test $(pgrep --exact su | wc -l) -ge 300; do sleep 0.2; done
+sleep 2
+`
+
+// TestOneUserKeepsNobodyOut: who leaves logins at the prompt, where no password is needed to get that far, or guesses
+// passwords all the time, keeps nobody from logging in or enrolling.
+func TestOneUserKeepsNobodyOut(t *testing.T) {
 	s := boot(t)
 	s.install()
 	ann, bob := s.enrolled("ann"), s.person("bob")
 	s.person("mallory")
 	s.run("totpctl", "setup", "--service=sshd,su", "--ssh=password+code", "--one-prompt", "--yes")
-	s.script(guesses)
-	time.Sleep(10 * time.Second)
-	for range 2 {
+	logsIn := func() {
+		t.Helper()
 		began := time.Now()
 		l := ann.ssh("-o", "PreferredAuthentications=password", "-o", "PubkeyAuthentication=no", "-o", "ConnectionAttempts=3")
 		l.answer(sshPassword, ann.Password+ann.code())
 		ann.welcomed(l)
 		t.Logf("a login took %v", time.Since(began).Round(time.Millisecond))
-		began = time.Now()
+	}
+
+	first := s.open(s.Terminal("setpriv", "--reuid=mallory", "--regid=mallory", "--init-groups", "su", "ann", "-c", "echo as $(id -un)")...)
+	first.see(`Password and one-time code: ?$`)
+	s.script(waits)
+	logsIn()
+	if out := s.script(`journalctl --quiet --unit=totpd --grep='too many at once: .* the last of "local mallory"' || :`); out == "" {
+		t.Error("the journal has no word of it")
+	}
+	// The oldest of all was hung up on. It begins again.
+	first.answer(`Password and one-time code: ?$`, ann.Password+ann.code())
+	first.see(`^as ann$`)
+	first.never(`one-time code`)
+	s.run("systemctl", "kill", "--signal=KILL", "waits.service")
+
+	s.script(guesses)
+	time.Sleep(10 * time.Second)
+	for range 2 {
+		logsIn()
+		began := time.Now()
 		out, err := s.RunInput(bob.Password+"\n", "setpriv", "--reuid=bob", "--regid=bob", "--init-groups", "totpctl", "enrol", "--json")
 		if !strings.Contains(out, "otpauth://") {
 			t.Errorf("enrol: %v: %s", err, out)

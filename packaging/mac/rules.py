@@ -79,6 +79,7 @@ for domain in "totpd_t sshd_t local_login_t user_su_t staff_sudo_t".split():
 for domain in "httpd_t user_t staff_t".split():
     may_not(f"{domain}_asks_for_no_password", domain, "totpd_password_t", "unix_stream_socket", "connectto")
     may_not(f"{domain}_reaches_no_such_socket", domain, "totpd_password_var_run_t", "sock_file", "write")
+may("totpd_password_t_starts_itself", "totpd_password_t", "totpd_password_exec_t", "file", "execute_no_trans")
 may("totpd_password_t_asks_chkpwd", "totpd_password_t", "chkpwd_t", "process", "transition")
 may_not("totpd_password_t_reads_no_shadow", "totpd_password_t", "shadow_t", "file", "read open")
 
