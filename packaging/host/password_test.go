@@ -115,8 +115,8 @@ func TestOneUserKeepsNobodyOut(t *testing.T) {
 	}
 	s.run("systemctl", "kill", "--signal=KILL", "guesses.service")
 	n := strings.TrimSpace(s.script("journalctl --quiet --grep='pam_totpd.*the password is wrong' | wc -l"))
-	if t.Logf("%s guesses were answered", n); len(n) < 3 {
-		t.Error("too few guesses")
+	if t.Logf("%s guesses were answered", n); len(n) < 2 {
+		t.Error("nobody guessed")
 	}
 	if out := s.script("journalctl --quiet --unit=totpd-password.service --priority=warning || :"); out != "" {
 		t.Errorf("totpd-password says: %s", out)
