@@ -215,7 +215,7 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 	}
 	made := newDevice(name, secret)
 	if r := k.Parameters.Response; r != nil {
-		if r.Encoding != "" && r.Encoding != "DECIMAL" || r.CheckDigits == "true" || r.CheckDigits == "1" || !otpauth.Digits(r.Length) {
+		if r.Encoding != "" && r.Encoding != "DECIMAL" || r.CheckDigits != "" && r.CheckDigits != "false" && r.CheckDigits != "0" || !otpauth.Digits(r.Length) {
 			return d, errors.New("its codes are not " + otpauth.DigitsText + " digits without a check digit")
 		}
 		made.Digits = r.Length

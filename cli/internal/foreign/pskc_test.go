@@ -112,6 +112,8 @@ func TestTimeBasedKeys(t *testing.T) {
 		{"", `<KeyUsage>OTP</KeyUsage><v:Place xmlns:v="urn:v">x</v:Place>`, "its policy has Place, which is not known: then RFC 6030 (section 5) permits no use"},
 		{"", `<hunter2/>`, "its policy has something, which is not known: then RFC 6030 (section 5) permits no use"},
 		{"", `</Policy><Policy><ExpiryDate>2026-03-01T12:00:00Z</ExpiryDate>`, "it has expired"},
+		{"", `</Policy><AlgorithmParameters><ResponseFormat Length="6" Encoding="DECIMAL" CheckDigits="TRUE"/></AlgorithmParameters><Policy>`, "its codes are not 6 or 8 digits without a check digit"},
+		{"", `</Policy><AlgorithmParameters><ResponseFormat Length="6" Encoding="DECIMAL" CheckDigits="false" Base="7"/></AlgorithmParameters><Policy>`, "its ResponseFormat has Base, which is not known and may change the codes"},
 		{"<Offset><PlainValue>7</PlainValue></Offset>", "", "its Data has Offset, which is not known and may change the codes"},
 		{"", `</Policy><AlgorithmParameters><Truncation/></AlgorithmParameters><Policy>`, "its AlgorithmParameters has Truncation, which is not known and may change the codes"},
 		{"", `</Policy><KeyProfileId>p</KeyProfileId><Policy>`, "it refers to a key profile (KeyProfileId), which is not in the container and may change the codes"},

@@ -129,7 +129,7 @@ var codes = []string{"secret", "algorithm", "digits", "period", "counter"}
 // looks are parameters that are about how an app shows an entry, and not about its codes.
 var looks = []string{
 	"issuer", "image", "icon", "logo", "color", "colour", "background", "foreground", "lock", "account", "username",
-	"name", "label", "group", "tags", "favorite", "note", "notes",
+	"name", "label", "group", "tags", "favorite", "note", "notes", "codedisplay", "serial",
 }
 
 // parameters returns those of a query by name, in lower case. One that is neither about the codes nor known
