@@ -30,6 +30,14 @@ func TestMain(m *testing.M) {
 	case "open":
 		_, err := OpenBeside(path)
 		must(err)
+	case "count":
+		s, err := Open(path)
+		must(err)
+		must(count(s, "alice"))
+		must(s.Close())
+	case "backup":
+		_, err := WriteBackup(context.Background(), path, nil, io.Discard)
+		must(err)
 	case "":
 		os.Exit(m.Run())
 	}

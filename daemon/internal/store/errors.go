@@ -39,7 +39,7 @@ func lacksSpace(err error) bool {
 func meaning(e sqlite3.Error) string {
 	switch {
 	case lacksSpace(e):
-		return "no space left: free some on the file system of the store; what is stored is safe, and no restart is needed"
+		return errNoSpace.Error()
 	case e.Code == sqlite3.ErrReadonly, e.SystemErrno == syscall.EROFS:
 		return "the database is read-only: look at its owner, and at how its file system is mounted"
 	case e.Code == sqlite3.ErrNotADB:

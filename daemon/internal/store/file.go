@@ -133,7 +133,10 @@ func ensure(path string) error {
 	if err := unix.Access(path, unix.W_OK); errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("its file system is read-only: mount -o remount,rw what findmnt -no TARGET -T %s names", path)
 	}
-	return refuseLater(f)
+	if err := refuseLater(f); err != nil {
+		return err
+	}
+	return room(path)
 }
 
 // errForeign is about a file that lacks the owner of its directory, such as one that root has restored.
@@ -188,6 +191,9 @@ func create(path string) error {
 	unfinished := path + ".new"
 	defer removeDatabase(unfinished)
 	if err := begin(unfinished); err != nil {
+		return spaceless(err)
+	}
+	if err := room(unfinished); err != nil {
 		return err
 	}
 	at := newPosition()
@@ -198,7 +204,7 @@ func create(path string) error {
 		return err
 	}
 	if err := announce(path, at); err != nil {
-		return err
+		return spaceless(err)
 	}
 	if err := os.Link(unfinished, path); err != nil {
 		return err

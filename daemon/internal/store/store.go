@@ -48,6 +48,7 @@ type Store struct {
 	path    string
 	lock    *os.File // keeps a second daemon out; nil when opened beside one
 	files   files    // that were opened
+	index   *os.File // of the log: see fillIndex
 	counter *counter
 
 	pragmas string // of the writer
@@ -116,6 +117,9 @@ func open(path string, beside bool) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	if err = s.prepare(w, beside); err != nil {
+		if s.read != nil {
+			s.read.Close()
+		}
 		w.close()
 		return nil, explain(err)
 	}
@@ -127,8 +131,15 @@ func open(path string, beside bool) (_ *Store, err error) {
 
 // prepare does what the first login must not wait for.
 func (s *Store) prepare(w *writer, beside bool) (err error) {
+	var one int // a first read makes the log's index, where another program had left the database without a log
+	if err := w.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM position").Scan(&one); err != nil {
+		return err
+	}
+	if s.index, err = fillIndex(s.path); err != nil {
+		return err
+	}
 	if s.counter, err = openCounter(s.path); err != nil {
-		return fmt.Errorf("open its counter: %w", err)
+		return fmt.Errorf("open its counter: %w", spaceless(err))
 	}
 	if !beside {
 		if err := w.setClean(false); err != nil {
@@ -182,6 +193,9 @@ func (s *Store) closeFiles() error {
 	var errs []error
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
+	}
+	if s.index != nil {
+		errs = append(errs, s.index.Close())
 	}
 	if s.counter != nil {
 		errs = append(errs, s.counter.close())
