@@ -39,6 +39,13 @@ func TestOpenRefuses(t *testing.T) {
 		{"a short file", write("SQLite format 3\x00"), "not a SQLite database"},
 		{"another program's", sql("PRAGMA application_id = 7"), "another program"},
 		{"a later version's", sql("PRAGMA user_version = 4"), "later totpd"},
+		{"names that are numbers", func(t *testing.T, path string) {
+			reopen(t, path).Close()
+			content, err := os.ReadFile(path)
+			check(t, err)
+			content = bytes.Replace(content, []byte("account (user TEXT NOT"), []byte("account (user TEYT NOT"), 1)
+			check(t, os.WriteFile(path, content, 0o600))
+		}, "its table of accounts is of another form"},
 		{"one without a table", sql("DROP TABLE account"), "no such table: account"},
 		{"a file cut off", func(t *testing.T, path string) {
 			reopen(t, path).Close()

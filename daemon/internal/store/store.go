@@ -1,7 +1,8 @@
 // Package store keeps the accounts, and the history of events, in a SQLite database, and is the only code that
 // touches it. It judges no code, knows no secret and reads no clock.
 //
-// Always true: an Update that returned nil is on the disk, and will be there after a power cut; the
+// Always true: an Update that returned nil is on the disk, and will be there after a power cut; a store that
+// lacks one, or that is missing, is not opened; that a user has no account is said only where two indexes agree; the
 // updates of one user happen one after the other; a record that cannot be read is never overwritten
 // and fails only its own user; a failed write leaves what was stored before; an event of an Update is
 // committed with it or not at all, and one that comes alone holds nobody up and may be lost.

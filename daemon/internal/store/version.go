@@ -41,7 +41,21 @@ func checkSchema(db *sql.DB) error {
 	case version != schemaVersion:
 		return fmt.Errorf("it is in schema %d, this totpd knows schema %d: restore it from a backup", version, schemaVersion)
 	}
-	return nil
+	return checkNames(db)
+}
+
+// checkNames refuses names of users that are not text. A flipped bit in the word TEXT makes the column one of numbers:
+// then names that look like numbers are found in no index.
+func checkNames(db *sql.DB) error {
+	var kind string
+	err := db.QueryRow("SELECT type FROM pragma_table_info('account') WHERE name = 'user'").Scan(&kind)
+	if err == nil && kind != "TEXT" {
+		return errors.New("the database is damaged: its table of accounts is of another form; restore a backup (totpctl restore FILE)")
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // whoever uses the table says what is missing
+	}
+	return err
 }
 
 // refuseLater refuses a later version's database by its header (SQLite's file format, §1.3), before
