@@ -42,8 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// listen does what systemd does with Accept=yes: one totpd-password for each connection. The stack is
-// the PAM service totpd.
+// listen starts a totpd-password for each connection. The stack is the PAM service totpd.
 func listen(t *testing.T, stack string) *password.Checker {
 	t.Helper()
 	helper, err := build()
@@ -178,9 +177,11 @@ func TestHelperByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(helper).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "totpd-password.socket") {
-		t.Errorf("%v: %s", err, out)
+	for _, args := range [][]string{nil, {"-serve"}} {
+		out, err := exec.Command(helper, args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "start totpd-password.socket") {
+			t.Errorf("%q: %v: %s", args, err, out)
+		}
 	}
 }
 

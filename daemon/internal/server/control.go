@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -222,8 +223,10 @@ func answer(w http.ResponseWriter, result any) {
 		status, body = http.StatusInternalServerError, nil
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body)
+	http.NewResponseController(w).Flush() // as long as the place can't be taken away
 }
 
 var statuses = map[control.ErrorCode]int{
