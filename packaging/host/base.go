@@ -26,6 +26,15 @@ var packages = []string{
 	"iproute2", "procps", "netbase", "less", "libglib2.0-bin", "sqlite3", "rpm",
 }
 
+// Spare is where a host has packages that a story may install: fetched with all that they need, not unpacked.
+const Spare = "/var/cache/spare"
+
+// spare are the packages there, and unmet those without what they need: a story looks into them.
+var (
+	spare = []string{"proftpd-core", "vsftpd", "dovecot-imapd", "freeradius", "freeradius-utils", "postgresql-15"}
+	unmet = []string{"i3lock", "swaylock"}
+)
+
 // script is how the tree is made: mmdebstrap gets package sources on standard input. The time of a
 // mirror's last change is not checked, nor is it by a machine whose sources stand still.
 const script = `
@@ -36,6 +45,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --include="$PACKAGES" \
 	--dpkgopt=force-unsafe-io \
 	--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' \
+	--customize-hook="$FETCH" \
 	"$SUITE" "$TREE" -
 # What would reach for the network, or for the disk in the middle of a story.
 systemctl --quiet --root="$TREE" mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
@@ -47,10 +57,23 @@ rm -rf "$TREE"/var/lib/apt/lists/*
 : >"$TREE"/etc/machine-id
 `
 
+// fetch is what mmdebstrap does in the end, for the tree that it is given: one package at a time, since some
+// conflict with each other.
+const fetch = `
+set -e
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+apt-get clean
+for package in $SPARE; do apt-get -qq --yes --download-only install "$package"; done
+mkdir "$1$HOLD"
+mv "$1"/var/cache/apt/archives/*.deb "$1$HOLD"
+cd "$1$HOLD"
+apt-get -qq download $UNMET
+`
+
 // basePath names a tree after all that decides what is in it.
 func basePath() string {
 	h := sha256.New()
-	_, _ = fmt.Fprint(h, suite, packages, script)
+	_, _ = fmt.Fprint(h, suite, packages, Spare, spare, unmet, fetch, script)
 	return filepath.Join(Cache, fmt.Sprintf("base-%.12x", h.Sum(nil)))
 }
 
@@ -115,7 +138,8 @@ func makeBase(tree string) error {
 	runtime.LockOSThread() // whose end would be the child's, see Pdeathsig
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script)
-	cmd.Env = append(os.Environ(), "PACKAGES="+strings.Join(packages, ","), "SUITE="+suite, "TREE="+tree)
+	cmd.Env = append(os.Environ(), "PACKAGES="+strings.Join(packages, ","), "SUITE="+suite, "TREE="+tree,
+		"FETCH="+fetch, "HOLD="+Spare, "SPARE="+strings.Join(spare, " "), "UNMET="+strings.Join(unmet, " "))
 	cmd.Stdin = strings.NewReader(sources)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said bytes.Buffer
