@@ -136,7 +136,7 @@ func TestNoLoginFails(t *testing.T) {
 			how := signals[len(logs)%3]
 			r.end(t, how)
 			if how == syscall.SIGKILL {
-				time.Sleep(time.Second) // RestartSec= of the unit
+				time.Sleep(time.Second) // more than RestartSec= of the unit
 			}
 			r = w.start(t, held)
 			logs = append(logs, r.log)

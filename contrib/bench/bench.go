@@ -114,6 +114,7 @@ func (b *bench) prepareHost(libraries string) error {
 		conf.add("oath.many", oath+" usersfile="+b.path("oath.many")+" window=1"),
 		conf.add("permit", b.permit),
 		conf.add("totpd", b.module+" socket="+store(b.path("totpd")).loginSocket()),
+		conf.add("totpd.unasked", b.module+" socket="+store(b.path("totpd")).loginSocket()+"\nauth required "+b.permit),
 		conf.add("totpd.many", b.module+" socket="+store(b.path("totpd.many")).loginSocket()),
 	)
 }
@@ -230,7 +231,7 @@ func (b *bench) measure() (_ *report, err error) {
 		name    string
 		measure func(*report) error
 	}{
-		{"same", b.same}, {"fork", b.forked}, {"dormant", b.dormant}, {"daemon", b.daemonSide}, {"crowd", b.crowd},
+		{"same", b.same}, {"fork", b.forked}, {"unasked", b.unasked}, {"dormant", b.dormant}, {"daemon", b.daemonSide}, {"crowd", b.crowd},
 		{"100k", b.medium}, {"1m", b.large},
 	} {
 		if b.only != "" && !strings.Contains(","+b.only+",", ","+part.name+",") {
@@ -263,6 +264,16 @@ func (b *bench) forked(r *report) error {
 	}
 	r.times("one login, new process", t)
 	r.ratio("login_new_process_vs_ga", nanoseconds(t["totpd"]), nanoseconds(t["ga"]))
+	return nil
+}
+
+func (b *bench) unasked(r *report) error {
+	t, err := b.host.alternate("unasked", b.warm, 2*b.rounds, "totpd.unasked", "permit")
+	if err != nil {
+		return err
+	}
+	r.times("new process, nothing is asked", t)
+	r.ratio("unasked_vs_permit", nanoseconds(t["totpd.unasked"]), nanoseconds(t["permit"]))
 	return nil
 }
 

@@ -44,5 +44,7 @@
 //   - concurrent_64_vs_ga: accepted logins a second of 64 processes, each with the module loaded and
 //     users of its own, until the first of them runs out of codes; rounds of both modules alternate,
 //     each from fresh state.
+//   - unasked_vs_permit: a forked child does one login of a user without a second factor, and exits. totpd's
+//     line is followed by one of pam_permit, which stands alone in the other service.
 //   - dormant_vs_permit: a forked child does pam_start, pam_setcred, pam_end and exits.
 package main

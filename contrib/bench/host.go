@@ -40,7 +40,7 @@ func compile(dir string) (string, error) {
 	return program, nil
 }
 
-// alternate takes the services in turn and returns the times of each. how is same, fork or dormant.
+// alternate takes the services in turn and returns the times of each. how is same, fork, unasked or dormant.
 func (h *host) alternate(how string, warm, rounds int, names ...string) (map[string][]time.Duration, error) {
 	var args []string
 	if how == "same" {

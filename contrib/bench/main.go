@@ -36,7 +36,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "try every path with small counts: the figures mean nothing")
 	f.BoolVar(&o.check, "check", false, "status 1 when a figure misses its limit")
 	f.StringVar(&o.log, "log", "socket", "socket: a /dev/log that is read; none: no /dev/log")
-	f.StringVar(&o.only, "only", "", "measure only these `PARTS`, with commas: same, fork, dormant, daemon, crowd, 100k, 1m")
+	f.StringVar(&o.only, "only", "", "measure only these `PARTS`, with commas: same, fork, unasked, dormant, daemon, crowd, 100k, 1m")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -15,7 +15,8 @@
 // The package is part of the PAM module, which lives in other people's processes. It allocates
 // nothing when the caller's buffer has room, and imports nothing.
 //
-// A module that loses the daemon before the verdict begins the dialogue again, with the same LoginID.
+// A module that loses the daemon before the verdict begins the dialogue again, with the same LoginID. It hangs up
+// once it has read the verdict, and not before: so the daemon knows whether anybody has heard it.
 //
 // In a combined login (Open.Combined) the person types password and code together, before anything has
 // looked at the password. There the one Ask is a Combined one; the module keeps the password and answers

@@ -1,7 +1,7 @@
 /*
  * host: a program that logs people in through libpam and says how long each login took.
  *
- *   host [-preload MODULE]... [-block FILE] CONFDIR CODES alternate same|fork|dormant WARM ROUNDS SERVICE...
+ *   host [-preload MODULE]... [-block FILE] CONFDIR CODES alternate same|fork|unasked|dormant WARM ROUNDS SERVICE...
  *   host [-preload MODULE]... CONFDIR CODES concurrent WORKERS SERVICE
  *
  * CONFDIR holds the PAM services, CODES the users and their codes: a line "PERIOD FIRST STEPS", then
@@ -15,6 +15,7 @@
  * alternate: WARM rounds that are not reported, then ROUNDS. A round has one login through each
  * SERVICE, in an order shuffled anew for each round. same: in this process, the modules loaded before
  * (-preload). fork: a child is forked, does one login and exits; the time runs until it is reaped.
+ * unasked: the same for root, who has no second factor and is asked nothing.
  * dormant: the same with pam_setcred in place of the login. The service ":fdatasync" is one fdatasync
  * after a block of FILE was overwritten. Output: a line "SERVICE NANOSECONDS" for each.
  *
@@ -238,14 +239,16 @@ static struct service new_service(const char *name)
     return (struct service){.name = name, .last = allocate(book.count, sizeof(int64_t))};
 }
 
-enum how { SAME, FORK, DORMANT };
+enum how { SAME, FORK, UNASKED, DORMANT };
 
 static int64_t once(struct service *s, enum how how)
 {
     const char *user = book.users[0].name, *code = NULL;
     if (strcmp(s->name, ":fdatasync") == 0)
         return timed_fdatasync();
-    if (how != DORMANT)
+    if (how == UNASKED)
+        user = "root", code = "nobody types this";
+    else if (how != DORMANT)
         code = take_or_wait(s, &user);
     return how == SAME ? timed_same(s->name, user, code) : timed_fork(s->name, user, code);
 }
@@ -395,7 +398,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[2], "alternate") != 0 || argc < 7)
         die("see the head of host.c for the arguments");
-    enum how how = strcmp(argv[3], "same") == 0 ? SAME : strcmp(argv[3], "fork") == 0 ? FORK : DORMANT;
+    enum how how = strcmp(argv[3], "same") == 0      ? SAME
+                   : strcmp(argv[3], "fork") == 0    ? FORK
+                   : strcmp(argv[3], "unasked") == 0 ? UNASKED
+                                                     : DORMANT;
     alternate(how, number(argv[4]), number(argv[5]), argv + 6, (size_t)(argc - 6));
     return 0;
 }
