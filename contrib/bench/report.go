@@ -26,7 +26,7 @@ var limits = []limit{
 	{name: "growth_1_to_1m_users", value: 1.3},
 	{name: "durable_vs_fdatasync", value: 3.0},
 	{name: "concurrent_64_vs_ga", value: 15, least: true},
-	{name: "unasked_vs_permit", value: 2.0},
+	{name: "unasked_vs_permit", value: 3.0},
 	{name: "dormant_vs_permit", value: 1.5},
 	{name: "resident_mb_100k_users", value: 40, unit: "MB"},
 	{name: "ready_ms_1m_users", value: 100, unit: "ms"},

@@ -19,6 +19,7 @@ func TestDaemonGone(t *testing.T) {
 	ann, visitor := s.enrolled("ann"), s.person("visitor")
 	shell := visitor.login() // while it can
 	shell.answer(password, visitor.Password)
+	shell.see(visitor.prompt())
 	su := func() *screen {
 		shell.answer(visitor.prompt(), "su - ann")
 		return shell
@@ -67,8 +68,8 @@ func TestDaemonGone(t *testing.T) {
 		ann.goes(ways[0])
 	}
 	log := s.run("totpctl", "log", "ann")
-	if n := strings.Count(log, "login broken off: the login program had given up before the answer"); n != 2 {
-		t.Errorf("%d logins are told of that nobody waited for, want the 2 of the stopped daemon:\n%s", n, log)
+	if n := strings.Count(log, "login broken off: the login program had given up before the answer"); n != 4 {
+		t.Errorf("%d logins are told of that nobody waited for, want the 2 of the stopped daemon, and 2 that systemd held:\n%s", n, log)
 	}
 	for _, wrong := range []string{"without a code", "at the question"} {
 		if strings.Contains(log, wrong) {
