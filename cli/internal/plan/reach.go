@@ -34,7 +34,7 @@ func (p *Plan) reach(h *Host, all bool) {
 			}
 			p.LeftOut = append(p.LeftOut, name)
 			p.note("%s is left out, and asks for no code: %s; %s", name, faults[0].Why, faults[0].Hint)
-		case program.OnePrompt(name), edited:
+		case program.OnePrompt(name), edited, p.takesKeys(h, name):
 			if program.OnePrompt(name) {
 				p.same(name, onePromptNote)
 			}
@@ -108,6 +108,13 @@ func ownBase(h *Host, name string) (base []byte, edited bool) {
 	return base, r == nil && string(base) != string(now)
 }
 
+// takesKeys tells whether the service includes the line that lets a key of sshd's stand for the password. Other
+// programs than sshd may have that variable from anywhere.
+func (p *Plan) takesKeys(h *Host, name string) bool {
+	entries, err := p.Tree(h).Stack(name, stack.Auth)
+	return err == nil && slices.ContainsFunc(entries, func(e stack.Entry) bool { return !e.Sub && e.Role() == stack.WithKey })
+}
+
 // ownsCombined tells whether the service's own file asks for password and code together.
 func ownsCombined(h *Host, name string) bool {
 	f, err := h.Tree.Read(name)
@@ -146,6 +153,7 @@ func (p *Plan) judgeShared(t *stack.Tree, name string, entries []stack.Entry) {
 func (s *serviceEdit) includesOther(entries []stack.Entry) bool {
 	other := false
 	for _, e := range entries {
+		other = other || !e.Sub && e.Role() == stack.WithKey && len(e.Via) > 0 && !s.withKey
 		if e.AsksCode() {
 			if len(e.Via) == 0 {
 				return false // a line that somebody wrote there

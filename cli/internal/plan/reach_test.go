@@ -194,6 +194,20 @@ func TestWhatCantAsk(t *testing.T) {
 	}
 }
 
+// TestKeysAreForSSHDAlone: a service that includes sshd asks for a code as sshd does, but takes no key's word.
+func TestKeysAreForSSHDAlone(t *testing.T) {
+	h := hostOf(t, "debian", map[string]string{"etc/pam.d/sftp": "@include sshd\n"})
+	p := &Plan{}
+	p.addService(h, "sshd", way{withKey: true})
+	p.reach(h, false)
+	if len(p.Refusals) > 0 || asks(t, p.Tree(h), "sftp") != "code" || p.takesKeys(h, "sftp") || !p.takesKeys(h, "sshd") {
+		t.Errorf("%+v\n%s", p.Refusals, after(t, p, "/etc/pam.d/sftp"))
+	}
+	if !slices.ContainsFunc(p.Services, func(s Service) bool { return s.Name == "sftp" && !s.Key }) {
+		t.Errorf("%+v", p.Services)
+	}
+}
+
 // TestCopiesAreMadeAnew: when a file changes that was copied, the next setup of what is copied changes the copy, also
 // for a service that is left out.
 func TestCopiesAreMadeAnew(t *testing.T) {
