@@ -139,8 +139,8 @@ func keyOf(check, brought, handed string, cfg config.Config) (*seal.Copied, erro
 	case present == check:
 		return nil, nil
 	case handed != "":
-		return nil, fmt.Errorf("the backup is sealed with another key than this host's, which is a credential of systemd: "+
-			"take %s away first (totpd(8), The key)", credential)
+		return nil, errors.New("the backup is sealed with another key than this host's, which is a credential of systemd: " +
+			"take that away first (totpd(8), The key)")
 	case brought == "" && present == "":
 		return nil, errors.New("the backup has no key in it, and there is none here: " + place)
 	case brought == "":
@@ -157,22 +157,36 @@ func keyOf(check, brought, handed string, cfg config.Config) (*seal.Copied, erro
 // no such credential, or where the daemon is not systemd's. One that can't be opened here is an error: the
 // daemon couldn't either.
 func credentialCheck(file string) (string, error) {
-	if _, err := os.Lstat(credential); file != "" || errors.Is(err, fs.ErrNotExist) {
+	if file != "" {
 		return "", nil
 	}
-	out, err := exec.Command("systemd-creds", "decrypt", "--name="+filepath.Base(credential), credential, "-").Output()
-	defer clear(out)
+	for _, c := range credentials {
+		if _, err := os.Lstat(c.path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		out, err := readCredential(c.path, c.encrypted)
+		defer clear(out)
+		if err != nil {
+			return "", fmt.Errorf("open the key %s: %w; put the key file in its place, and take it away (totpd(8), The key)", c.path, err)
+		}
+		key, err := seal.Parse(strings.TrimSpace(string(out)))
+		if err != nil {
+			return "", fmt.Errorf("read key %s: %w", c.path, err)
+		}
+		return key.Check(), nil
+	}
+	return "", nil
+}
+
+func readCredential(path string, encrypted bool) ([]byte, error) {
+	if !encrypted {
+		return os.ReadFile(path)
+	}
+	out, err := exec.Command("systemd-creds", "decrypt", "--name=totpd.key", path, "-").Output()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
 		err = errors.New(strings.TrimSpace(string(failed.Stderr)))
 	}
-	if err != nil {
-		return "", fmt.Errorf("open the key %s: %w; put the key file in its place, and take it away (totpd(8), The key)", credential, err)
-	}
-	key, err := seal.Parse(strings.TrimSpace(string(out)))
-	if err != nil {
-		return "", fmt.Errorf("read key %s: %w", credential, err)
-	}
-	return key.Check(), nil
+	return out, err
 }
 
 // record writes the journal line of a backup or a restoration, and has it in the history, where there is one.

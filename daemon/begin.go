@@ -18,12 +18,18 @@ import (
 	"github.com/totpd/totpd/daemon/internal/verify"
 )
 
-// What else shows that this host had a store: the key in the care of systemd, where the unit looks for it, and
-// what the package leaves when it has made one.
-const (
-	credential = "/etc/credstore.encrypted/totpd.key"
-	storeMade  = "/etc/totpd/store-made"
-)
+// storeMade is what the package leaves when it has made a store.
+const storeMade = "/etc/totpd/store-made"
+
+// credentials are where systemd looks for the key (systemd.exec(5), LoadCredentialEncrypted=), which is then encrypted
+// or, by a drop-in, plain.
+var credentials = []struct {
+	path      string
+	encrypted bool
+}{
+	{"/etc/credstore.encrypted/totpd.key", true}, {"/run/credstore.encrypted/totpd.key", true}, {"/usr/lib/credstore.encrypted/totpd.key", true},
+	{"/etc/credstore/totpd.key", false}, {"/run/credstore/totpd.key", false}, {"/usr/lib/credstore/totpd.key", false},
+}
 
 // begin makes the store, at the first installation. A daemon makes none: where one is missing it is lost, or
 // not mounted yet, and in an empty one nobody would need a code.
@@ -56,7 +62,10 @@ func begin(file string, l *log.Logger) error {
 func earlier(file string, cfg config.Config) string {
 	signs := []string{cfg.Key.File}
 	if file == "" {
-		signs = append(signs, credential, storeMade)
+		signs = append(signs, storeMade)
+		for _, c := range credentials {
+			signs = append(signs, c.path)
+		}
 	}
 	for _, path := range signs {
 		if _, err := os.Lstat(path); err == nil {

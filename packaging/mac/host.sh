@@ -66,6 +66,9 @@ make_tree() {
 	echo mac >"$tree/etc/hostname"
 	printf '127.0.0.1 localhost mac\n' >"$tree/etc/hosts"
 	chroot "$tree" systemd-sysusers >&2
+	# As the package does when it is installed.
+	chroot "$tree" systemd-tmpfiles --create totpd.conf >&2
+	chroot "$tree" /usr/libexec/totpd/totpd -init >&2
 	for user in ann dora eve fay stan uma; do chroot "$tree" useradd -m -s /bin/bash "$user"; done
 	printf '%s\n' ann:pw-ann dora:pw-dora eve:pw-eve fay:pw-fay uma:pw-uma stan:pw-stan | chroot "$tree" chpasswd -c SHA512 -s 1000
 	for service in sshd su sudo; do
