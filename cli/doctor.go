@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/totpd/totpd/cli/internal/doctor"
+	"github.com/totpd/totpd/cli/internal/stack"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -32,7 +33,8 @@ func newDoctor(c *command) *cobra.Command {
 PAM module and the stacks it is in, sshd's settings, the daemon with its units,
 sockets, settings, store and key, the clock, SELinux and AppArmor, and who has a
 second factor or is locked out. Nothing is changed; as root, the daemon is asked
-to try what each login needs: to write to its accounts, and to look up names.
+to try what each login needs: to write to its accounts, to look up names, and to
+judge a login that is only tried and leaves no trace.
 
 Each finding has a severity, an id, mostly a place, and a remedy to type:
   error    logins fail, or let in without a code where one should be asked for,
@@ -88,6 +90,9 @@ func (c *command) doctor(ctx context.Context, quiet bool) error {
 	host.Offline = func() *control.Client { return control.NewClientOn(offlineProgram+" -offline", helpers.dial) }
 	host.Control = cmp.Or(c.socket, c.env("TOTPD_SOCKET"))
 	host.Version, host.UID, host.Now = version, os.Geteuid(), c.now()
+	if host.Root == "" {
+		host.Login = c.tryLogin
+	}
 	report := doctor.Examine(ctx, host)
 	if ctx.Err() != nil {
 		return failed("doctor", "", ctx.Err())
@@ -102,6 +107,24 @@ func (c *command) doctor(ctx context.Context, quiet bool) error {
 		return errUnwell
 	}
 	return failed("doctor", "", err)
+}
+
+// tryLogin has the module, alone in a stack, ask the daemon about a login of somebody without a second factor.
+func (c *command) tryLogin(ctx context.Context, service string) error {
+	s := &setup{command: c, root: "/"}
+	var err error
+	if s.scratch, err = os.MkdirTemp("", "totpctl-doctor-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.scratch)
+	t, err := s.trial(ctx, stack.Open("/"))
+	if err != nil {
+		return err
+	}
+	if check := t.Daemon(ctx, service); !check.OK {
+		return errors.New(check.Cause)
+	}
+	return nil
 }
 
 // loadModule has another process of this program load a PAM module, which a broken one may end.

@@ -2,7 +2,11 @@ package host
 
 import (
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -34,6 +38,8 @@ func TestDoctor(t *testing.T) {
 	if found := s.doctor(); len(found) != 0 {
 		t.Fatalf("a healthy host: %+v", found)
 	}
+	s.enrolled("bea")
+	s.must(s.Copy(hangingNames(t), "/usr/lib/"+runtimeTriplet(t)))
 	// The first file of settings counts: before totpctl setup's comes somebody else's.
 	const first, reload = "printf ", " >/etc/ssh/sshd_config.d/00-a.conf; systemctl reload ssh"
 	for _, fault := range []struct{ id, plant, mend string }{
@@ -55,6 +61,15 @@ func TestDoctor(t *testing.T) {
 		{"key-open", "chmod 644 /var/lib/totpd/totpd.key", ""},
 		{"key-missing", "mv /var/lib/totpd/totpd.key /root", "mv /root/totpd.key /var/lib/totpd"},
 		{"daemon-silent", "systemctl kill --signal=STOP totpd.service", ""},
+		{"store-unwritable", `systemd-run --quiet --unit=holder sh -c '(echo "BEGIN IMMEDIATE;"; exec sleep 600) | sqlite3 /var/lib/totpd/totpd.db'; sleep 1`, ""},
+		{"daemon-names", "cp /etc/nsswitch.conf /root; sed -i 's/^passwd:.*/passwd: files hang/' /etc/nsswitch.conf", "cp /root/nsswitch.conf /etc"},
+		{"people-broken", `sqlite3 /var/lib/totpd/totpd.db "UPDATE account SET record = 'x' WHERE user = 'bea'"`, ""},
+		{"store-owner", "chown root /var/lib/totpd", ""},
+		{"key-owner", "chown daemon /var/lib/totpd/totpd.key", ""},
+		{"socket-missing", "rm /run/totpd/login.sock", ""},
+		{"socket-open", "chmod 666 /run/totpd/password.sock", ""},
+		{"stack-jump", "sed -i '1i auth [success=1 default=ignore] pam_access.so' /etc/pam.d/sudo", ""},
+		{"stack-other", "cd /usr/lib/*/security; cp pam_permit.so pam_google_authenticator.so; echo 'auth required pam_google_authenticator.so' >>/etc/pam.d/su", ""},
 	} {
 		s.script(fault.plant)
 		found := s.doctor()
@@ -68,7 +83,16 @@ func TestDoctor(t *testing.T) {
 			mend = fault.mend
 		}
 		s.script(mend)
-		if left := s.doctor(); len(left) != 0 {
+		left := s.doctor()
+		for range 3 { // of several faults, each has its remedy
+			if len(left) == 0 {
+				break
+			}
+			t.Logf("then %s: %s\nremedy: %s", left[0].ID, left[0].Text, left[0].Remedy)
+			s.script(left[0].Remedy)
+			left = s.doctor()
+		}
+		if len(left) != 0 {
 			t.Fatalf("%s isn't mended: %+v", fault.id, left)
 		}
 	}
@@ -76,4 +100,33 @@ func TestDoctor(t *testing.T) {
 	l.answer(password, ann.Password)
 	l.answer(code, ann.code())
 	ann.welcomed(l)
+}
+
+// hangingNames is a source for nsswitch.conf(5) that doesn't answer, like a directory that can't be reached.
+func hangingNames(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	const source = `#include <pwd.h>
+#include <unistd.h>
+int _nss_hang_getpwnam_r(const char *name, struct passwd *pw, char *buffer, size_t size, int *error);
+int _nss_hang_getpwnam_r(const char *name, struct passwd *pw, char *buffer, size_t size, int *error) { sleep(15); return 0; }
+`
+	if err := os.WriteFile(filepath.Join(dir, "hang.c"), []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	library := filepath.Join(dir, "libnss_hang.so.2")
+	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-o", library, filepath.Join(dir, "hang.c")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return library
+}
+
+// runtimeTriplet names the directory of this machine's libraries.
+func runtimeTriplet(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("gcc", "-print-multiarch").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -261,6 +263,10 @@ var faults = []fault{
 	{name: "the daemon's name service hangs", plant: func(h *host) {
 		h.health(control.Health{Names: control.Tried{Fault: control.FaultOther, Cause: "the name service doesn't answer"}})
 	}, want: "daemon-names", place: "/etc/nsswitch.conf", remedy: "getent passwd nobody-has-this-name", root: true},
+	{name: "a login isn't judged", plant: func(h *host) {
+		h.Login = func(_ context.Context, service string) error { return errors.New(service + ": no verdict") }
+	}, want: "daemon-login", remedy: "systemctl restart totpd", root: true},
+	{name: "a login is judged", plant: func(h *host) { h.Login = func(context.Context, string) error { return nil } }, want: ""},
 	{name: "our name service hangs", plant: func(h *host) { h.Lookup = func(string) (*user.User, error) { select {} } }, want: ""},
 	{name: "no systemd", plant: func(h *host) {
 		h.run("rm -r run/systemd/system")

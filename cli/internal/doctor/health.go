@@ -47,6 +47,24 @@ func (x *exam) lookHealth() {
 			"the name service doesn't tell the daemon of a user: %s. Users that it has to ask for can't log in", h.Names.Cause)
 	}
 	x.fine("daemon", "it has written to its accounts and asked the name service, just now")
+	x.tryLogin()
+}
+
+// tryLogin has our module ask the daemon, as a login program does. What else is wrong already would only show
+// once more.
+func (x *exam) tryLogin() {
+	if x.Login == nil || len(x.required) == 0 || x.deaf || x.hasFound("module") || x.hasFound("daemon") || x.hasFound("socket") || x.hasFound("store") {
+		return
+	}
+	service := x.required[0]
+	if slices.Contains(x.required, "sshd") {
+		service = "sshd"
+	}
+	if err := x.Login(x.ctx, service); err != nil {
+		x.found("daemon-login", x.place(), x.restartHung(), "the daemon doesn't judge logins, as one by %s that was tried shows: %v", service, err)
+		return
+	}
+	x.fine("daemon", "it has judged a login by %s that was tried, just now", service)
 }
 
 // judgeReading is about accounts that could not be listed, where nothing nearer is known.

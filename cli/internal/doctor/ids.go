@@ -71,6 +71,7 @@ var Kinds = []Kind{
 	{"daemon-unreachable", Error, "nobody listens at the control socket"},
 	{"daemon-foreign", Error, "another program answers at the control socket"},
 	{"daemon-silent", Error, "the daemon doesn't answer in time"},
+	{"daemon-login", Error, "the daemon doesn't judge logins"},
 	{"daemon-names", Error, "the name service doesn't tell the daemon of a user"},
 	{"daemon-old", Warning, "the daemon that runs was replaced on the disk"},
 	{"daemon-version", Warning, "daemon and command are of different versions"},

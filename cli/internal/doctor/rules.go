@@ -82,7 +82,7 @@ func (x *exam) lookRules() {
 // judgeConditions finds conditions of rules that the host can't evaluate: the strictest rule holds there.
 func (x *exam) judgeConditions(r *reached) {
 	for _, name := range r.noGroups {
-		x.found("config-group", configFile, "groupadd "+shell(name)+"  # or take it out of the rules, and then: systemctl reload totpd",
+		x.found("config-group", configFile, "groupadd "+shell(name)+"  # or take it out of the rules, and then: "+x.reloadDaemon(),
 			"the rules name the group %s, which this host doesn't know: nobody can tell who is in it, so the strictest of that rule and those after it holds for everybody", name)
 	}
 	if r.byNetwork && x.sshd != nil && slices.Contains(x.sshd.settings.Values("usedns"), "yes") {

@@ -69,6 +69,9 @@ func (x *exam) lookLost(journal *change.Journal) (files []string) {
 		case d.Unclear:
 			command, _, _ := strings.Cut(putBack(journal, file), "  #")
 			remedy = command + " && " + remedy
+		case d.First != "" && strings.HasPrefix(file, "/etc/ssh/") && file != d.Where: // a line that counts before ours
+			line, _ := strings.CutPrefix(d.Where, file+":")
+			remedy = "sed -i '" + line + "d' " + shell(file) + " && /usr/sbin/sshd -t && " + x.reloadSSHD()
 		case d.First != "":
 			remedy = d.First + "; then: " + remedy
 		}
