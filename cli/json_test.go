@@ -18,7 +18,7 @@ func TestHelpNamesTheFieldsOfJSON(t *testing.T) {
 	doctors := []string{"addresses", "enrols", "by_network", "no_groups"} // of a policy, which no verb but doctor asks for
 	root := newRoot(&command{out: os.Stdout, err: os.Stderr})
 	for verb, printed := range map[string]any{
-		"status": control.Account{}, "show": control.Shown{}, "reset": control.Account{}, "unlock": control.Unlocked{},
+		"status": control.Account{}, "show": control.Shown{}, "reset": control.Account{}, "adopt": control.Account{}, "unlock": control.Unlocked{},
 		"devices": []control.Device{}, "devices rename": control.Account{}, "devices remove": control.Account{},
 		"enrol": struct {
 			Line control.Enrolment

@@ -215,6 +215,8 @@ var whys = map[string]string{
 	"code": "right code", "code_repeated": "right code, asked for twice", "exempt": "exempt by a rule",
 	"unknown_user": "no such user", "not_own_login": "a program of somebody else asked", "before_open": "before anything was asked",
 	"not_allowed": "not allowed", "authenticate": "a password is needed first", "polkit": "", "store": "the accounts can't be read or written",
+	"other_uid": "the account is that of another uid", "renamed": "the account is under a former name",
+	"adopted":       "after a change of name or uid",
 	"broken_record": "the account's record is broken", "broken_secret": "the account's record is broken: the key doesn't open its secret",
 	"wrong_password": "wrong password", "already_enrolled": "already enrolled",
 	"enrolled": "enrolled in the login", "not_enrolled": "no second factor set up", "remembered": "a remembered computer",

@@ -153,6 +153,8 @@ func (f *failure) remedy(e *control.Error) string {
 		return "at a terminal, pkttyagent (from polkit's package) asks for it; or be root"
 	case control.ErrAlreadyEnrolled:
 		return "to add a device: " + again + ", which asks for a code of one that is there; totpctl devices" + f.argument() + " lists them"
+	case control.ErrForeign:
+		return "as root: totpctl log" + f.argument() + " says whose it is; totpctl adopt" + f.argument() + " keeps it for the user of now, totpctl reset takes it away"
 	case control.ErrNoComputer:
 		return "totpctl remembered" + f.argument() + " lists them"
 	case control.ErrNotEnrolled:

@@ -45,6 +45,7 @@ var remedies = []struct {
 	{control.ErrNoBypass, "bypass", "alice", "totpctl bypass alice --list shows those that are good now"},
 	{control.ErrNoComputer, "forget", "", "totpctl remembered lists them"},
 	{control.ErrNoComputer, "forget", "alice", "totpctl remembered alice lists them"},
+	{control.ErrForeign, "status", "alice", "as root: totpctl log alice says whose it is; totpctl adopt alice keeps it for the user of now, totpctl reset takes it away"},
 	{control.ErrBroken, "show", "alice", "as root: totpctl users tells why; totpctl reset alice takes away what is broken, and the next login enrols"},
 	{control.ErrNoPending, "enrol", "", "begin again: totpctl enrol"},
 	{control.ErrWrongPassword, "enrol", "", "it is the password of your login: totpctl enrol"},

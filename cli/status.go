@@ -23,12 +23,12 @@ good now, how many wrong codes are counted, and whether that makes logins wait.
 Without USER it is your own; that of somebody else is for root to see, and for
 whom polkit allows org.totpd.manage.status.
 
---json prints one object: user, enrolled, devices (each with name, digits,
-period (seconds), algorithm, added, last_used and, of an event-based one, kind),
-recovery_left, failures, locked and, where there are such, locked_elsewhere,
-wait_until, pending_until, must_enrol, remembered, broken (why no code of the
-account can be judged), and bypass (each with id, by,
-made, expires and uses).`,
+--json prints one object: user, uid (of the user who enrolled, where it is
+known), enrolled, devices (each with name, digits, period (seconds), algorithm,
+added, last_used and, of an event-based one, kind), recovery_left, failures,
+locked and, where there are such, locked_elsewhere, wait_until, pending_until,
+must_enrol, remembered, broken (why no code of the account can be judged), and
+bypass (each with id, by, made, expires and uses).`,
 		Example:           "  totpctl status --json",
 		Args:              atMostUser,
 		ValidArgsFunction: c.completeUser,

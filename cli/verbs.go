@@ -24,6 +24,7 @@ var groups = []struct {
 		newShow,
 		newUnlock,
 		newReset,
+		newAdopt,
 		newPolicy,
 		newBypass,
 		newExport,

@@ -18,6 +18,7 @@ import (
 	"github.com/totpd/totpd/daemon/internal/config"
 	"github.com/totpd/totpd/daemon/internal/enrol"
 	"github.com/totpd/totpd/daemon/internal/login"
+	"github.com/totpd/totpd/daemon/internal/owner"
 	"github.com/totpd/totpd/daemon/internal/password"
 	"github.com/totpd/totpd/daemon/internal/policy"
 	"github.com/totpd/totpd/daemon/internal/seal"
@@ -42,8 +43,9 @@ type daemon struct {
 	key      key
 	audit    *audit.Log
 	names    *server.Names
-	bus      *bus.Bus    // nil while the daemon can only turn people away
-	clock    *clock.Host // likewise
+	owner    func(context.Context, account.Identity, account.Account) error // nil while there are no accounts
+	bus      *bus.Bus                                                       // nil while the daemon can only turn people away
+	clock    *clock.Host                                                    // likewise
 	sockets  sockets
 	parts    atomic.Pointer[parts]
 	logins   *server.Logins
@@ -89,6 +91,10 @@ func start(ctx context.Context, file string, cfg config.Config, lines *audit.Que
 	if d.store, err = store.Open(cfg.Store.Path); err == nil {
 		k, err = openKey(ctx, d.store, cfg)
 	}
+	var owned *owner.Accounts
+	if err == nil {
+		owned, err = owner.Open(ctx, d.store, d.names.Find)
+	}
 	if err != nil {
 		defer d.close()
 		return nil, d.turnAway(atTheFirst(err, file, cfg))
@@ -97,7 +103,8 @@ func start(ctx context.Context, file string, cfg config.Config, lines *audit.Que
 	d.audit.Tell(d.bus.Record)
 	keepHistory(d.audit, d.store, d.log)
 	d.clock = clock.Watch(d.bus.Property, d.log)
-	d.build(d.store, k)
+	d.owner = owned.Check
+	d.build(owned, k)
 	var beside context.Context
 	beside, d.end = context.WithCancel(ctx)
 	go d.prune(beside)
@@ -116,6 +123,7 @@ func (d *daemon) build(a accounts, k key) {
 		Version:  versionText(),
 		Accounts: a,
 		Names:    d.names,
+		Owner:    d.owner,
 		Password: password.New(asked, asked != config.Default().Listen.Password).Check,
 		Audit:    d.audit,
 		Log:      d.log,
@@ -143,8 +151,8 @@ func (d *daemon) wire(cfg config.Config) *parts {
 	return &parts{
 		login: login.New(d.accounts, d.key, login.Config{
 			Prompt: cfg.Login.Prompt, Tries: cfg.Login.Tries, Skew: cfg.Code.Skew, Limits: limits, Since: d.begun,
-			ClockDoubt: doubt, Rules: cfg.Rules, Speakers: cfg.SpeaksIn(),
-		}, time.Now, d.audit, d.names.Canonical, d.names.GroupsOf, enrolment),
+			ClockDoubt: doubt, Rules: cfg.Rules, Speakers: cfg.SpeaksIn(), Owner: d.owner,
+		}, time.Now, d.audit, d.names.Find, d.names.GroupsOf, enrolment),
 		enrol:    enrolment,
 		limits:   limits,
 		rules:    cfg.Rules,

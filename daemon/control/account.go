@@ -18,6 +18,7 @@ type Account struct {
 	Devices      []Device  `json:"devices"`
 	PendingUntil time.Time `json:"pending_until,omitzero"` // an enrolment waits for its first code until then
 	Failures     int       `json:"failures"`               // wrong codes that no success has forgiven
+	UID          *uint32   `json:"uid,omitempty"`          // of the user who enrolled, where it is known
 	WaitUntil    time.Time `json:"wait_until,omitzero"`    // no code is judged before, from where the user has not logged in
 	Locked       bool      `json:"locked"`                 // too many wrong codes: root must help
 	// LockedElsewhere: codes are judged only from where the user has logged in before.

@@ -26,6 +26,7 @@ const (
 	ErrTooMany         ErrorCode = "too_many"         // 409: no room for one more
 	ErrNoBypass        ErrorCode = "no_bypass"        // 404: none has that ID
 	ErrBadImport       ErrorCode = "bad_import"       // 400: an imported user can't be kept as given; Message says what is wrong
+	ErrForeign         ErrorCode = "foreign"          // 409: the account is another user's, or under a former name; adopt or reset resolves it
 	ErrNoComputer      ErrorCode = "no_computer"      // 409: no remembered computer fits
 )
 

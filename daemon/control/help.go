@@ -44,6 +44,17 @@ type ResetRequest struct {
 	User string `json:"user"`
 }
 
+// AdoptRequest gives a user, with the uid of now, the account that is kept under the name From.
+type AdoptRequest struct {
+	User string `json:"user"`
+	From string `json:"from,omitempty"` // empty: User
+}
+
+// Adopt gives a user the account of before a change of name or uid.
+func (c *Client) Adopt(ctx context.Context, r AdoptRequest) (Account, error) {
+	return ask[Account](ctx, c, VerbAdopt, r)
+}
+
 // Show asks for everything about one user.
 func (c *Client) Show(ctx context.Context, r ShowRequest) (Shown, error) {
 	return ask[Shown](ctx, c, VerbShow, r)

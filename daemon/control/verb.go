@@ -40,6 +40,7 @@ const (
 	VerbReset  Verb = "reset"   // ResetRequest -> Account; root, or polkit's org.totpd.manage.reset
 	VerbLog    Verb = "log"     // LogRequest -> Log; own, or root, or polkit's org.totpd.manage.log
 	VerbLogAll Verb = "log-all" // LogRequest without User -> Log of everybody; root, or polkit's org.totpd.manage.log
+	VerbAdopt  Verb = "adopt"   // AdoptRequest -> Account; root alone
 	VerbImport Verb = "import"  // ImportRequest -> Imported; root alone
 	VerbHealth Verb = "health"  // Nothing -> Health; root alone
 	VerbSetup  Verb = "setup"   // SetupRequest -> Nothing; root alone

@@ -361,6 +361,24 @@ var faults = []fault{
 			return &user.User{Uid: "0"}, nil
 		}
 	}, want: "people-gone", remedy: "totpctl disable games --yes", root: true},
+	{name: "made anew", plant: func(h *host) {
+		h.account(0)
+		h.Lookup = func(name string) (*user.User, error) { return &user.User{Username: name, Uid: "0"}, nil }
+	}, want: "people-uid", remedy: "totpctl adopt games", root: true},
+	{name: "renamed", plant: func(h *host) {
+		h.account(0)
+		u, err := user.Lookup(somebody)
+		if err != nil {
+			h.Fatal(err)
+		}
+		h.write("etc/passwd", "root:x:0:0::/root:/usr/sbin/nologin\nplays:x:"+u.Uid+":60::/:/usr/sbin/nologin\n")
+		h.Lookup = func(name string) (*user.User, error) {
+			if name == somebody {
+				return nil, user.UnknownUserError(name)
+			}
+			return &user.User{Uid: "0"}, nil
+		}
+	}, want: "people-renamed", remedy: "totpctl adopt plays games", root: true},
 	{name: "must enrol", plant: func(h *host) { h.rule("required", "true") }, want: "people-required", remedy: "totpctl policy explain games --service sshd", root: true},
 	{name: "must enrol, and can't", plant: func(h *host) { h.rule("required", "false") }, want: "people-refused", remedy: "totpctl enrol games", root: true},
 	{name: "must enrol, from some networks", plant: func(h *host) { h.rule("required", "true\\nenrol_from = [\"10.0.0.0/8\"]") }, want: "people-required", root: true},

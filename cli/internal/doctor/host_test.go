@@ -127,6 +127,9 @@ func newHost(t *testing.T) *host {
 		Root: root, Bus: h.bus.address, Version: "1.2.3", UID: os.Geteuid(), Now: time.Now(),
 		RootUID: uint32(os.Geteuid()),
 		Lookup: func(name string) (*user.User, error) {
+			if name == somebody { // a user of this host, with an account
+				return user.Lookup(name)
+			}
 			return &user.User{Username: name, Uid: strconv.Itoa(os.Geteuid())}, nil
 		},
 		Offline:     func() *control.Client { return control.NewClient("/nowhere") },

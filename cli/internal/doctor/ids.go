@@ -138,6 +138,8 @@ var Kinds = []Kind{
 	{"people-required", Note, "somebody must enrol at the next login"},
 	{"people-enrol-by", Note, "somebody has not enrolled, and must from a date on"},
 	{"people-waiting", Note, "somebody must wait after wrong codes"},
+	{"people-uid", Error, "an account belongs to another uid than its user has"},
+	{"people-renamed", Error, "a user's account is under a former name"},
 	{"people-gone", Note, "an account's user is gone from the host"},
 
 	{"setup-lost", Error, "logins are no longer as totpctl setup made them"},

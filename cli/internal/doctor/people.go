@@ -3,7 +3,9 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
+	"strconv"
 	"strings"
 )
 
@@ -90,13 +92,35 @@ func (x *exam) hasFound(prefix string) bool {
 	return false
 }
 
-// judgeGone finds accounts whose users the host no longer knows: a new user of that name would get them.
+// hasUID returns the name that a uid has on this host itself, or "".
+func (x *exam) hasUID(uid uint32) string {
+	text, err := os.ReadFile(x.path("/etc/passwd"))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(line, ":"); len(f) == 7 && f[2] == strconv.FormatUint(uint64(uid), 10) {
+			return f[0]
+		}
+	}
+	return ""
+}
+
+// judgeGone finds accounts whose users the host no longer knows, or knows by another name or uid.
 func (x *exam) judgeGone() {
 	var gone []string
 	for _, a := range x.accounts[:min(len(x.accounts), lookedUp)] {
 		var unknown user.UnknownUserError
-		if _, err := x.lookup(a.User); errors.As(err, &unknown) {
+		switch u, err := x.lookup(a.User); {
+		case errors.As(err, &unknown) && a.UID != nil && x.hasUID(*a.UID) != "":
+			now := x.hasUID(*a.UID)
+			x.found("people-renamed", "", "totpctl adopt "+shell(now)+" "+shell(a.User)+"  # if it is the same person; else: totpctl disable "+shell(a.User),
+				"uid %d is the user %s now, and its account is that of %s: every login as %s is refused", *a.UID, now, a.User, now)
+		case errors.As(err, &unknown):
 			gone = append(gone, a.User)
+		case err == nil && a.UID != nil && u.Uid != strconv.FormatUint(uint64(*a.UID), 10):
+			x.found("people-uid", "", "totpctl adopt "+shell(a.User)+"  # if it is the same person; else: totpctl reset "+shell(a.User),
+				"the account of %s belongs to uid %d, and the user has uid %s now: every login is refused", a.User, *a.UID, u.Uid)
 		}
 	}
 	if x.mute {
@@ -105,7 +129,7 @@ func (x *exam) judgeGone() {
 	}
 	if len(gone) > 0 {
 		x.found("people-gone", "", "totpctl disable "+shell(gone[0])+" --yes",
-			"the host no longer knows %s: a new user of that name would be asked for the old one's codes", few(gone))
+			"the host no longer knows %s: a new user of that name with the same uid would be asked for the old one's codes", few(gone))
 	}
 }
 

@@ -30,6 +30,8 @@ var (
 	errTooManyDevices  = &refusal{code: control.ErrTooMany, reason: "too_many", message: fmt.Sprintf("an account has at most %d devices", account.DevicesMax)}
 	errTooManyBypasses = &refusal{code: control.ErrTooMany, reason: "too_many", message: fmt.Sprintf("there are at most %d bypass codes at a time", account.BypassMax)}
 	errNoBypass        = &refusal{code: control.ErrNoBypass, reason: "no_bypass", message: "there is no such bypass code"}
+	errHasAccount      = &refusal{code: control.ErrAlreadyEnrolled, reason: "already_enrolled", message: "the user has an account already: take it away first, with disable"}
+	errOtherUID        = &refusal{code: control.ErrForeign, reason: "other_uid", message: "that account belongs to another uid than this user has"}
 	errNoPending       = &refusal{code: control.ErrNoPending, reason: "no_pending", message: "no enrolment waits for a code"}
 	errPendingOver     = &refusal{code: control.ErrNoPending, reason: "pending_over", message: "the 10 minutes of this enrolment are over"}
 )

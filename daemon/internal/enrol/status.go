@@ -38,7 +38,7 @@ func (s *Service) forget(ctx context.Context, user string) {
 func (s *Service) Describe(acc account.Account) control.Account {
 	now := s.clock()
 	tells := control.Account{
-		User: acc.User, Enrolled: acc.Enrolled(), Devices: []control.Device{}, Failures: throttle.Failures(acc),
+		User: acc.User, UID: acc.UID, Enrolled: acc.Enrolled(), Devices: []control.Device{}, Failures: throttle.Failures(acc),
 	}
 	for _, d := range acc.Devices {
 		tells.Devices = append(tells.Devices, control.Device{

@@ -17,6 +17,7 @@ type Dialogue struct {
 	caller    Caller
 	open      wire.Open
 	user      string          // canonical, once it is known
+	uid       uint32          // the user's, likewise
 	speaker   bool            // a program that isn't root speaks for somebody else, as it may
 	rule      policy.Decision // what the rules ask, once the Open was judged
 	state     state
@@ -182,14 +183,14 @@ func (d *Dialogue) row(m message) (row, bool) {
 // anyone, others for themselves, and a speaker for anyone in its services. Only root tries logins.
 func (d *Dialogue) identify(ctx context.Context) (refusal decision, ok bool) {
 	if d.user == "" {
-		user, err := d.service.canonical(ctx, d.open.User)
+		is, err := d.service.canonical(ctx, d.open.User)
 		switch {
 		case errors.Is(err, ErrUnknownUser):
 			return d.refused("unknown_user"), false
 		case err != nil:
 			return d.unavailable("user_lookup", err), false
 		}
-		d.user = user
+		d.user, d.uid = is.Name, is.UID
 	}
 	switch {
 	case d.caller.Root:

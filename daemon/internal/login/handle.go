@@ -27,6 +27,9 @@ func (d *Dialogue) opened(ctx context.Context, _ []byte) decision {
 	if d.rule, err = d.due(ctx, acc, now); err != nil {
 		return d.unavailable("user_lookup", err)
 	}
+	if dec, ok := d.foreign(ctx, acc); ok {
+		return dec
+	}
 	due := d.rule.Due(acc.Enrolled(), acc.CanAnswer(now))
 	if d.open.Trial {
 		return d.tried(due)
@@ -64,6 +67,28 @@ func (d *Dialogue) tried(due policy.Due) decision {
 		return decision{result: audit.NotDue, reason: "trial"}
 	}
 	return decision{result: audit.Refused, reason: "trial", say: sayTried(d.reference)}
+}
+
+// foreign refuses a user who is not the one who enrolled under this name, or who enrolled under another one. Who is
+// asked for nothing anyway needs no account.
+func (d *Dialogue) foreign(ctx context.Context, acc account.Account) (decision, bool) {
+	if d.service.cfg.Owner == nil || d.rule.Kind == policy.Exempt {
+		return decision{}, false
+	}
+	err := d.service.cfg.Owner(ctx, account.Identity{Name: d.user, UID: d.uid}, acc)
+	foreign := new(account.Foreign)
+	switch {
+	case err == nil:
+		return decision{}, false
+	case !errors.As(err, &foreign):
+		return d.unavailable("user_lookup", err), true
+	}
+	dec := d.refused("other_uid")
+	if foreign.Renamed() {
+		dec = d.refused("renamed")
+	}
+	dec.detail = foreign.Error()
+	return dec, true
 }
 
 // errUnchanged makes Update write nothing.

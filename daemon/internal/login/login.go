@@ -48,8 +48,8 @@ type Recorder interface{ Record(audit.Event) }
 // ErrUnknownUser is what a Lookup returns, wrapped or not, for a name that is nobody's.
 var ErrUnknownUser = errors.New("no such user")
 
-// Lookup returns the canonical spelling of a user name: the key of the account.
-type Lookup func(ctx context.Context, name string) (canonical string, err error)
+// Lookup returns the user whom the host knows by a name. Its canonical spelling is the key of the account.
+type Lookup func(ctx context.Context, name string) (account.Identity, error)
 
 // GroupsOf returns those of the groups among that a user is in, and those that the host doesn't know.
 type GroupsOf func(ctx context.Context, user string, among []string) (in, unknown []string, err error)
@@ -64,7 +64,10 @@ type Config struct {
 	// ClockDoubt returns what is known against the host's clock, at once; nil: nobody knows anything.
 	ClockDoubt func() string
 	Rules      policy.Rules
-	Speakers   Speakers
+	// Owner returns a *account.Foreign where the account, or one under another name, shows that the user is not the
+	// one who enrolled; nil: nobody knows uids.
+	Owner    func(context.Context, account.Identity, account.Account) error
+	Speakers Speakers
 }
 
 // Speakers are the services in which users other than root may speak for everybody: by the canonical name of the
@@ -137,13 +140,13 @@ func (s *Service) Begin(caller Caller, open wire.Open) *Dialogue {
 
 // canonical returns whose login the dialogue is. A name that can't be in passwd(5) is nobody's and
 // never reaches NSS.
-func (s *Service) canonical(ctx context.Context, name string) (string, error) {
+func (s *Service) canonical(ctx context.Context, name string) (account.Identity, error) {
 	if !account.CanBeLogin(name) {
-		return "", ErrUnknownUser
+		return account.Identity{}, ErrUnknownUser
 	}
-	user, err := s.lookup(ctx, name)
-	if err == nil && user == "" {
+	is, err := s.lookup(ctx, name)
+	if err == nil && is.Name == "" {
 		err = errors.New("the user database returned an empty name")
 	}
-	return user, err
+	return is, err
 }

@@ -122,6 +122,7 @@ type world struct {
 	*Service
 	store  *memory
 	events *events
+	uids   map[string]uint32
 	mu     sync.Mutex
 	now    time.Time
 
@@ -149,16 +150,16 @@ func newWorld() *world {
 		defer w.mu.Unlock()
 		return w.now
 	}
-	lookup := func(_ context.Context, name string) (string, error) {
+	lookup := func(_ context.Context, name string) (account.Identity, error) {
 		switch name = strings.ToLower(name); name {
 		case "alice", "bob", "carol", "root":
-			return name, nil
+			return account.Identity{Name: name, UID: w.uids[name]}, nil
 		case "down":
-			return "", errors.New("directory does not answer")
+			return account.Identity{}, errors.New("directory does not answer")
 		case "nameless":
-			return "", nil
+			return account.Identity{}, nil
 		}
-		return "", fmt.Errorf("look up a user: %w", ErrUnknownUser)
+		return account.Identity{}, fmt.Errorf("look up a user: %w", ErrUnknownUser)
 	}
 	groups := func(_ context.Context, user string, among []string) (in, unknown []string, err error) {
 		w.groupsAsked++

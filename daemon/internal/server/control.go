@@ -55,6 +55,7 @@ type Enrolment interface {
 	Show(ctx context.Context, user string) (control.Shown, error)
 	Unlock(ctx context.Context, user string) (control.Unlocked, error)
 	Reset(ctx context.Context, user string) (control.Account, error)
+	Adopt(ctx context.Context, is account.Identity, from string) (control.Account, error)
 }
 
 // Accounts is what store.Store keeps.
@@ -71,6 +72,8 @@ type Parts struct {
 	Version  string
 	Accounts Accounts
 	Names    *Names
+	// Owner returns a *account.Foreign where an account is not that of the user who asks; nil: nobody knows uids.
+	Owner    func(context.Context, account.Identity, account.Account) error
 	Password func(ctx context.Context, user string, password []byte) (password.Answer, error)
 	// Authorize asks polkit. nil: root is the only admin.
 	Authorize func(context.Context, bus.Question) (bus.Answer, error)
@@ -247,6 +250,7 @@ var statuses = map[control.ErrorCode]int{
 	control.ErrBroken:          http.StatusServiceUnavailable,
 	control.ErrNotOffline:      http.StatusNotImplemented,
 	control.ErrNoComputer:      http.StatusConflict,
+	control.ErrForeign:         http.StatusConflict,
 	control.ErrNameTaken:       http.StatusConflict,
 	control.ErrNoDevice:        http.StatusNotFound,
 	control.ErrLastDevice:      http.StatusConflict,

@@ -2,9 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
+	"github.com/totpd/totpd/daemon/internal/login"
 )
 
 // loginsShown is how many events of logins show tells.
@@ -24,6 +28,30 @@ func (c *call) show(ctx context.Context, _ control.ShowRequest) (control.Shown, 
 
 func (c *call) unlock(ctx context.Context, _ control.UnlockRequest) (control.Unlocked, error) {
 	return c.enrolment().Unlock(ctx, c.user)
+}
+
+// adopt gives a user the account of before a change of name or uid. The account of a name whose user is there, and has
+// the uid that the account knows, is that user's.
+func (c *call) adopt(ctx context.Context, r control.AdoptRequest) (control.Account, error) {
+	is, err := c.control.Names.Find(ctx, c.user)
+	if err != nil {
+		return control.Account{}, c.unavailable("name_service", err)
+	}
+	if r.From == "" || r.From == is.Name {
+		return c.enrolment().Adopt(ctx, is, is.Name)
+	}
+	if !account.CanBeLogin(r.From) {
+		return control.Account{}, c.malformed("from can't be the name of a user")
+	}
+	other, err := c.control.Names.Find(ctx, r.From)
+	switch {
+	case errors.Is(err, login.ErrUnknownUser):
+	case err != nil:
+		return control.Account{}, c.unavailable("name_service", err)
+	case other.Name == r.From && other.UID == is.UID:
+		return control.Account{}, c.refuse(control.ErrForeign, fmt.Sprintf("%.64q is a user of this host with the same uid, and keeps the account", r.From))
+	}
+	return c.enrolment().Adopt(ctx, is, r.From)
 }
 
 func (c *call) reset(ctx context.Context, _ control.ResetRequest) (control.Account, error) {

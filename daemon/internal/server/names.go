@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/user"
 	"slices"
 	"strconv"
@@ -40,15 +41,22 @@ func NewNames() *Names {
 // Canonical returns the name by which the host knows the user called name: the key of the account. It
 // returns login.ErrUnknownUser, or why nobody could be asked.
 func (n *Names) Canonical(ctx context.Context, name string) (string, error) {
+	is, err := n.Find(ctx, name)
+	return is.Name, err
+}
+
+// Find returns the user whom the host knows by a name, or an error as Canonical does.
+func (n *Names) Find(ctx context.Context, name string) (account.Identity, error) {
 	if !account.CanBeLogin(name) {
-		return "", login.ErrUnknownUser
+		return account.Identity{}, login.ErrUnknownUser
 	}
-	return n.name(ctx, n.byName, name)
+	return n.user(ctx, n.byName, name)
 }
 
 // OfUID returns the name of the user with this uid, or an error as Canonical does.
 func (n *Names) OfUID(ctx context.Context, uid uint32) (string, error) {
-	return n.name(ctx, n.byUID, strconv.FormatUint(uint64(uid), 10))
+	is, err := n.user(ctx, n.byUID, strconv.FormatUint(uint64(uid), 10))
+	return is.Name, err
 }
 
 // GroupsOf returns those of the groups among that the user is in: by their numbers, since a group may have
@@ -71,8 +79,8 @@ func (n *Names) HasGroup(ctx context.Context, name string) (bool, error) {
 	})
 }
 
-func (n *Names) name(ctx context.Context, lookup func(string) (*user.User, error), key string) (string, error) {
-	return aside(ctx, n, func() (string, error) { return named(lookup(key)) })
+func (n *Names) user(ctx context.Context, lookup func(string) (*user.User, error), key string) (account.Identity, error) {
+	return aside(ctx, n, func() (account.Identity, error) { return identified(lookup(key)) })
 }
 
 // aside asks the name service, within the bounds of n.
@@ -102,18 +110,22 @@ func aside[T any](ctx context.Context, n *Names, ask func() (T, error)) (T, erro
 	}
 }
 
-func named(u *user.User, err error) (string, error) {
+func identified(u *user.User, err error) (account.Identity, error) {
 	var noName user.UnknownUserError
 	var noUID user.UnknownUserIdError
 	switch {
 	case errors.As(err, &noName), errors.As(err, &noUID):
-		return "", login.ErrUnknownUser
+		return account.Identity{}, login.ErrUnknownUser
 	case err != nil:
-		return "", err
+		return account.Identity{}, err
 	case !account.CanBeLogin(u.Username):
-		return "", errors.New("the name service gives a name that can't be one")
+		return account.Identity{}, errors.New("the name service gives a name that can't be one")
 	}
-	return u.Username, nil
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return account.Identity{}, fmt.Errorf("the name service gives a uid that can't be one: %w", err)
+	}
+	return account.Identity{Name: u.Username, UID: uint32(uid)}, nil
 }
 
 // groupsOf asks the name service of this host.

@@ -43,7 +43,7 @@ func TestNamesThatAreNone(t *testing.T) {
 
 func TestCanonicalSpelling(t *testing.T) {
 	n := NewNames()
-	n.byName = func(string) (*user.User, error) { return &user.User{Username: "alice"}, nil }
+	n.byName = func(string) (*user.User, error) { return &user.User{Username: "alice", Uid: "1000"}, nil }
 	if name, err := n.Canonical(t.Context(), "ALICE"); name != "alice" || err != nil {
 		t.Errorf("%q, %v", name, err)
 	}
@@ -61,7 +61,7 @@ func TestHungNameService(t *testing.T) {
 	n.byName = func(string) (*user.User, error) {
 		lookups <- struct{}{}
 		<-hang
-		return &user.User{Username: "alice"}, nil
+		return &user.User{Username: "alice", Uid: "1000"}, nil
 	}
 	n.groupsOf = func(string, []string) (in, unknown []string, err error) {
 		lookups <- struct{}{}
@@ -100,7 +100,7 @@ func TestLookupsAreShared(t *testing.T) {
 		if name != "alice" {
 			time.Sleep(n.Patience)
 		}
-		return &user.User{Username: name}, nil
+		return &user.User{Username: name, Uid: "1000"}, nil
 	}
 	n.byUID = n.byName
 	for i := range 1000 {

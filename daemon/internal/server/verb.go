@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/totpd/totpd/daemon/control"
+	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/login"
 )
@@ -66,6 +67,7 @@ var verbs = map[control.Verb]verb{
 
 	control.VerbShow:   legal(adminOnly, "org.totpd.manage.status", audit.Control, func(r control.ShowRequest) string { return r.User }, (*call).show),
 	control.VerbUnlock: legal(adminOnly, "org.totpd.manage.unlock", audit.Unlock, func(r control.UnlockRequest) string { return r.User }, (*call).unlock),
+	control.VerbAdopt:  legal(rootOnly, "", audit.Enrol, func(r control.AdoptRequest) string { return r.User }, (*call).adopt),
 	control.VerbReset:  legal(adminOnly, "org.totpd.manage.reset", audit.Reset, func(r control.ResetRequest) string { return r.User }, (*call).reset),
 	control.VerbLog:    legal(ownOrAdmin, "org.totpd.manage.log", audit.Control, func(r control.LogRequest) string { return r.User }, (*call).logOf),
 	control.VerbLogAll: legal(adminOnly, "org.totpd.manage.log", audit.Control, nil, (*call).logAll),
@@ -113,6 +115,9 @@ func (c *call) serve(caller context.Context, v verb, body []byte) (any, error) {
 	}
 	if asAdmin && c.unfound != nil {
 		return nil, c.notFound()
+	}
+	if err := c.ownsAccount(ctx); err != nil {
+		return nil, err
 	}
 	c.admin = asAdmin
 	return r.do(ctx, c)
@@ -197,9 +202,30 @@ func (c *call) settleOwn(ctx context.Context, asked string) (mine bool, err erro
 	return true, nil
 }
 
+// ownsAccount refuses users who ask about their own account when it is another user's, or under another name. Whoever
+// helps others may go on.
+func (c *call) ownsAccount(ctx context.Context) error {
+	if !c.self || c.peer.Root() || c.control.Owner == nil {
+		return nil
+	}
+	acc, _, unreadable := c.control.Accounts.Get(ctx, c.user)
+	if unreadable != nil { // the verb says so, in its own words
+		return nil
+	}
+	err := c.control.Owner(ctx, account.Identity{Name: c.user, UID: c.peer.UID}, acc)
+	foreign := new(account.Foreign)
+	switch {
+	case errors.As(err, &foreign):
+		return c.refuseDetail(control.ErrForeign, "the account is another user's, or under your former name", foreign.Error())
+	case err != nil:
+		return c.unavailable("name_service", err)
+	}
+	return nil
+}
+
 // gives are the verbs by which an account comes to be: for a user that the host knows.
 var gives = map[control.Verb]bool{
-	control.VerbEnrol: true, control.VerbConfirm: true, control.VerbSet: true, control.VerbBypass: true,
+	control.VerbAdopt: true, control.VerbEnrol: true, control.VerbConfirm: true, control.VerbSet: true, control.VerbBypass: true,
 }
 
 // find finds the account that an admin names. An account whose user is gone from the host, or whose
