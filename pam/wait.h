@@ -15,7 +15,7 @@ bool pause_for(int ms, long long deadline);
 
 /* A peer that lives takes what it is sent at once, however long it thinks about it, and one that is restarted is
  * back within this time. One that is gone, hangs or can't be started isn't waited for any longer. */
-enum { ABSENT_MS = 2000 };
+enum { ABSENT_MS = 2500 };
 
 /* pause_again makes the pause before the next look for a peer that is gone, after so many: 10 ms, which double to
  * 320 ms. Returns false, at once, when the deadline comes before the end of the pause. */
