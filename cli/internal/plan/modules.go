@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/totpd/totpd/cli/internal/stack"
 )
@@ -15,6 +16,9 @@ func (p *Plan) checkModules(t *stack.Tree, service string) *Refusal {
 			return &Refusal{service, err.Error(), "nothing was changed"}
 		}
 		refusing, closed := stack.Unloadable(entries)
+		if typ == stack.Auth && len(refusing) > 0 { // that root gets in by pam_rootok is no way for others
+			closed = closed || slices.ContainsFunc(stack.Judge(entries), func(f stack.Finding) bool { return f.Kind == stack.Closed })
+		}
 		for _, e := range refusing {
 			if closed {
 				return &Refusal{e.Where(), fmt.Sprintf("nobody gets in through %s, with or without a code: %s", service, e.Missing),
