@@ -44,7 +44,13 @@ func NewClientOn(name string, dial func(context.Context) (net.Conn, error)) *Cli
 		timeout: Timeout,
 		http: http.Client{
 			Transport: &http.Transport{
-				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					conn, err := dial(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return Patient(conn), nil
+				},
 				// A connection each: the daemon may be another one by the time a person has typed.
 				DisableKeepAlives:      true,
 				DisableCompression:     true,

@@ -291,3 +291,37 @@ func TestClientOnTheBus(t *testing.T) {
 		}
 	}
 }
+
+// A daemon that turns a caller away answers before it reads anything, and hangs up: at once, or when the request
+// is half way. The answer counts all the same.
+func TestClientHearsWhoeverAnswersFirst(t *testing.T) {
+	l, path := listen(t)
+	const body = `{"code":"not_allowed","message":"the caller's uid has no name on this host"}`
+	go func() {
+		for i := 0; ; i++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+			if i%2 == 1 {
+				c.Read(make([]byte, 10))
+			}
+			c.Close()
+		}
+	}()
+	for i := range 100 {
+		client := NewClientOn("totpd", func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, "unix", path)
+			if i%4 < 2 {
+				time.Sleep(2 * time.Millisecond) // the answer is there, and the daemon has hung up
+			}
+			return c, err
+		})
+		_, err := client.Import(t.Context(), ImportRequest{Users: []ImportUser{{User: strings.Repeat("x", 1<<(i%20))}}})
+		if e := is(t, err, ErrNotAllowed); !strings.Contains(e.Message, "no name") {
+			t.Fatal(e)
+		}
+	}
+}

@@ -129,7 +129,7 @@ func (a *api) raw(t *testing.T, uid int, method, path string, body []byte, resul
 	conn := dialAs(t, uid, a.path)
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return control.Patient(conn), nil },
 	}}
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://totpd"+path, bytes.NewReader(body))
 	if err != nil {
@@ -311,6 +311,22 @@ func TestWhoMayAsk(t *testing.T) {
 	for name := range verbs {
 		if !asked[name] {
 			t.Errorf("nobody asks for %s", name)
+		}
+	}
+}
+
+// Who is turned away hears one answer, whether the request was there already or not.
+func TestTurnedAwayHearsOneAnswer(t *testing.T) {
+	a := serveControl(t)
+	for i := range 20 {
+		conn := dialAs(t, 4000000, a.path)
+		if i%2 == 0 {
+			io.WriteString(conn, "POST /v1/version HTTP/1.1\r\nHost: totpd\r\nContent-Length: 2\r\n\r\n{}")
+		}
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		text, _ := io.ReadAll(conn) // what was not read makes it end with a reset
+		if heard := string(text); strings.Count(heard, "HTTP/1.1 ") != 1 || !strings.Contains(heard, "no name on this host") {
+			t.Fatalf("heard %q", heard)
 		}
 	}
 }

@@ -104,8 +104,9 @@ type conn struct {
 	name     string // canonical: the peer's, unless it is root
 }
 
-// errTurnedAway is of a connection whose peer has been told, and the journal too.
-var errTurnedAway = errors.New("turned away")
+// errTurnedAway is of a connection whose peer has been told, and the journal too. To net/http it is a connection
+// that broke: to anything else it would send a second answer.
+var errTurnedAway error = &net.OpError{Op: "read", Net: "unix", Err: errors.New("turned away")}
 
 // Read implements net.Conn. Before the first byte the peer has to be somebody.
 func (c *conn) Read(p []byte) (int, error) {
