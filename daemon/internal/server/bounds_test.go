@@ -109,7 +109,7 @@ func TestJudgedIsNotHungUpOn(t *testing.T) {
 	noting.Write(answerFrame("reserve"))
 	hear(t, noting)
 	judged.Write(answerFrame("slow"))
-	time.Sleep(50 * time.Millisecond)
+	f.judges(t, 1)
 	next := f.asks(t, 0, open)
 	if heard := hear(t, waits); heard != nil {
 		t.Errorf("the one that only waited heard %v", heard)
@@ -118,6 +118,7 @@ func TestJudgedIsNotHungUpOn(t *testing.T) {
 	if heard := hear(t, next); heard != nil {
 		t.Errorf("the one that only waited heard %v", heard)
 	}
+	f.judge.end()
 	if heard := hear(t, judged); verdict(heard) != wire.Refused {
 		t.Errorf("the judged one heard %v", heard)
 	}
@@ -150,7 +151,7 @@ func TestAllAreJudged(t *testing.T) {
 	for range 2 {
 		f.asks(t, 0, wire.Open{User: "alice"}).Write(answerFrame("slow"))
 	}
-	time.Sleep(50 * time.Millisecond)
+	f.judges(t, 2)
 	f.isTurnedAway(t, 0, wire.Unavailable, "codes can't be checked right now", "too many connections")
 }
 
@@ -274,10 +275,11 @@ func TestStopDuringDialogues(t *testing.T) {
 		j.Write(answerFrame("slow"))
 		waiting, judged, silent = append(waiting, w), append(judged, j), append(silent, s)
 	}
-	time.Sleep(50 * time.Millisecond)
+	f.judges(t, 20)
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
+	time.AfterFunc(200*time.Millisecond, f.judge.end)
 	if err := f.Stop(ctx); err != nil {
 		t.Error(err)
 	}
@@ -334,7 +336,7 @@ func TestManyLoginsAtOnce(t *testing.T) {
 
 func BenchmarkLogin(b *testing.B) {
 	var abandoned atomic.Int32
-	s := NewLogins(func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &abandoned, new(atomic.Int32)} }, NewNames(), nil)
+	s := NewLogins(func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &abandoned, new(atomic.Int32), nil} }, NewNames(), nil)
 	path := b.TempDir() + "/login.sock"
 	l, err := net.Listen("unix", path)
 	if err != nil {

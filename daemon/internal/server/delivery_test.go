@@ -33,7 +33,7 @@ func newHeld(t *testing.T) (f *fixture, c *net.UnixConn, caller login.Caller, ma
 	f = serveLogins(t, func(s *Logins) {
 		s.begin = func(c login.Caller, _ wire.Open) Dialogue {
 			callers <- c
-			return held{counting{c, &f.abandoned, &f.lost}, opened, may}
+			return held{counting{c, &f.abandoned, &f.lost, &f.judge}, opened, may}
 		}
 	})
 	c = dialAs(t, os.Geteuid(), f.path).(*net.UnixConn)

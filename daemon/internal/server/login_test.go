@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,7 +22,18 @@ type counting struct {
 	caller      login.Caller
 	abandoned   *atomic.Int32
 	undelivered *atomic.Int32
+	judge       *judge // of the answer "slow"; may be nil
 }
+
+// judge takes as long as the test wants.
+type judge struct {
+	works atomic.Int32
+	ends  chan struct{}
+	once  sync.Once
+}
+
+// end refuses all that are judged, and those to come.
+func (j *judge) end() { j.once.Do(func() { close(j.ends) }) }
 
 func (d counting) Open(context.Context) login.Step {
 	frames, _ := wire.AppendTell(nil, wire.Info, fmt.Sprintf("{UID:%d Root:%v User:%s}", d.caller.UID, d.caller.Root, d.caller.User))
@@ -34,7 +46,8 @@ func (d counting) Answer(_ context.Context, text []byte) login.Step {
 	case "let me in":
 		return login.Step{Frames: wire.AppendVerdict(nil, wire.Accepted), Done: true}
 	case "slow":
-		time.Sleep(300 * time.Millisecond)
+		d.judge.works.Add(1)
+		<-d.judge.ends
 		return login.Step{Frames: wire.AppendVerdict(nil, wire.Refused), Done: true}
 	case "reserve":
 		frames, _ := wire.AppendAsk(nil, wire.Optional, "noted? ")
@@ -56,14 +69,21 @@ type fixture struct {
 	log       *lines
 	abandoned atomic.Int32
 	lost      atomic.Int32 // verdicts that were not delivered
+	judge     judge
 	served    chan error
+}
+
+// judges waits until n answers are being judged.
+func (f *fixture) judges(t *testing.T, n int32) {
+	t.Helper()
+	eventually(t, func() bool { return f.judge.works.Load() == n })
 }
 
 // serveLogins serves until the test ends. The server may be changed before.
 func serveLogins(t *testing.T, change ...func(*Logins)) *fixture {
 	t.Helper()
-	f := &fixture{log: &lines{}, served: make(chan error, 1)}
-	begin := func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &f.abandoned, &f.lost} }
+	f := &fixture{log: &lines{}, judge: judge{ends: make(chan struct{})}, served: make(chan error, 1)}
+	begin := func(c login.Caller, _ wire.Open) Dialogue { return counting{c, &f.abandoned, &f.lost, &f.judge} }
 	f.Logins = NewLogins(begin, NewNames(), f.log.logger())
 	for _, c := range change {
 		c(f.Logins)
@@ -72,6 +92,7 @@ func serveLogins(t *testing.T, change ...func(*Logins)) *fixture {
 	f.path = path
 	go func() { f.served <- f.Serve(l) }()
 	t.Cleanup(func() {
+		f.judge.end()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := f.Stop(ctx); err != nil {
@@ -278,7 +299,7 @@ func TestPanicDenies(t *testing.T) {
 
 func eventually(t *testing.T, is func() bool) {
 	t.Helper()
-	for range 100 {
+	for range 500 {
 		if is() {
 			return
 		}
