@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,12 +24,17 @@ const pskcSpace = "urn:ietf:params:xml:ns:keyprov:pskc"
 // keyPackage is an element KeyPackage (RFC 6030 §4.1 to §4.4), as far as totpd can make use of it.
 type keyPackage struct {
 	Device struct {
-		Serial string `xml:"SerialNo"`
-		User   string `xml:"UserId"`
-		Start  string `xml:"StartDate"`
-		Expiry string `xml:"ExpiryDate"`
+		Serial   string       `xml:"SerialNo"`
+		User     string       `xml:"UserId"`
+		Start    string       `xml:"StartDate"`
+		Expiry   string       `xml:"ExpiryDate"`
+		Policies []pskcPolicy `xml:"Policy"` // which RFC 6030 has in a Key alone
 	} `xml:"DeviceInfo"`
-	Keys []pskcKey `xml:"Key"`
+	Module     *struct{}    `xml:"CryptoModuleInfo"`
+	Keys       []pskcKey    `xml:"Key"`
+	Policies   []pskcPolicy `xml:"Policy"` // likewise
+	Extensions []struct{}   `xml:"Extensions"`
+	foreigners
 }
 
 type pskcKey struct {
@@ -37,7 +43,7 @@ type pskcKey struct {
 	Name       string `xml:"FriendlyName"`
 	User       string `xml:"UserId"`
 	Reference  string `xml:"KeyReference"`
-	Parameters struct {
+	Parameters once[struct {
 		Suite    string `xml:"Suite"`
 		Response *struct {
 			Encoding    string `xml:"Encoding,attr"`
@@ -46,17 +52,35 @@ type pskcKey struct {
 			foreigners
 		} `xml:"ResponseFormat"`
 		foreigners
-	} `xml:"AlgorithmParameters"`
+	}] `xml:"AlgorithmParameters"`
 	Profile string `xml:"KeyProfileId"`
-	Data    struct {
-		Secret   *pskcValue `xml:"Secret"`
-		Counter  *pskcValue `xml:"Counter"`
-		Time     *pskcValue `xml:"Time"` // that of the device: TimeDrift says how far it is off
-		Interval *pskcValue `xml:"TimeInterval"`
-		Drift    *pskcValue `xml:"TimeDrift"`
+	Data    once[struct {
+		Secret   *once[pskcValue] `xml:"Secret"`
+		Counter  *once[pskcValue] `xml:"Counter"`
+		Time     *once[pskcValue] `xml:"Time"` // that of the device: TimeDrift says how far it is off
+		Interval *once[pskcValue] `xml:"TimeInterval"`
+		Drift    *once[pskcValue] `xml:"TimeDrift"`
 		foreigners
-	} `xml:"Data"`
-	Policies []pskcPolicy `xml:"Policy"`
+	}] `xml:"Data"`
+	Policies   []pskcPolicy `xml:"Policy"`
+	Issuer     string       `xml:"Issuer"`
+	Extensions []struct{}   `xml:"Extensions"`
+	foreigners
+}
+
+// once is an element that may stand there once: of two, nobody could say which one counts.
+type once[T any] struct {
+	is    T
+	given bool
+}
+
+// UnmarshalXML implements xml.Unmarshaler.
+func (o *once[T]) UnmarshalXML(d *xml.Decoder, at xml.StartElement) error {
+	if o.given {
+		return errors.New("an element stands there twice")
+	}
+	o.given = true
+	return d.DecodeElement(&o.is, &at)
 }
 
 // pskcValue is a value in the clear, or an encrypted one with its MAC (RFC 6030 §4.2 and §6).
@@ -94,6 +118,9 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 		at := fmt.Sprintf("%s:%d", place, line)
 		switch name := element.Name.Local; {
 		case !inside && name == "KeyContainer" && element.Name.Space == pskcSpace:
+			if version := attribute(element, "Version"); version != "" && version != "1" && !strings.HasPrefix(version, "1.") {
+				return nil, errors.New("its version is not 1.0, the only one that is known")
+			}
 			inside, open = true, newOpener(unlock)
 		case !inside:
 			return nil, errors.New("no PSKC container: its first element is not KeyContainer of " + pskcSpace)
@@ -107,8 +134,10 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 				return nil, badXML(d)
 			}
 			all = append(all, p.found(at, open, users, now)...)
-		default:
+		case name == "Signature" || name == "Extensions":
 			err = d.Skip()
+		default:
+			return nil, fmt.Errorf("line %d: what stands there is not known, and may limit how its keys may be used", line)
 		}
 		var syntax *xml.SyntaxError
 		switch {
@@ -122,6 +151,15 @@ func PSKC(place string, container io.Reader, unlock Unlock, users map[string]str
 		return nil, errors.New("no PSKC container: it has no KeyContainer")
 	}
 	return Merge(all), nil
+}
+
+func attribute(element xml.StartElement, name string) string {
+	for _, a := range element.Attr {
+		if a.Name.Local == name && a.Name.Space == "" {
+			return strings.TrimSpace(a.Value)
+		}
+	}
+	return ""
 }
 
 var errCharset = errors.New("its encoding is not supported: convert it to UTF-8, with iconv for instance")
@@ -158,8 +196,9 @@ func (p keyPackage) found(at string, open *opener, users map[string]string, now 
 	var all []Found
 	for _, k := range p.Keys {
 		f := Found{Places: []string{at}}
-		f.User = firstOf(users[p.Device.Serial], users[k.ID], userOf(k.User), userOf(p.Device.User))
-		k.Policies = append(k.Policies, pskcPolicy{Start: p.Device.Start, Expiry: p.Device.Expiry})
+		assigned := firstOf(users[p.Device.Serial], users[k.ID])
+		f.User = firstOf(assigned, userOf(k.User), userOf(p.Device.User))
+		k.Policies = slices.Concat(k.Policies, p.Policies, p.Device.Policies, []pskcPolicy{{Start: p.Device.Start, Expiry: p.Device.Expiry}})
 		if k.kind() == "pin" { // which the device itself asks for
 			f.note("the PIN of a device is not taken over")
 			all = append(all, f)
@@ -167,11 +206,16 @@ func (p keyPackage) found(at string, open *opener, users map[string]string, now 
 		}
 		name := firstOf(strings.TrimSpace(k.Name), strings.TrimSpace(p.Device.Serial), k.ID)
 		d, err := k.device(deviceName(name, token), open, now)
+		if what := p.unknown(); what != "" && err == nil {
+			err = fmt.Errorf("its KeyPackage has %s, which is not known and may limit its use", what)
+		}
 		switch {
 		case err != nil:
 			f.refuse("%v", err)
 		case f.User == "":
 			f.refuse("it doesn't say whose it is: give --assign a file with a line for its serial number")
+		case f.User == "root" && assigned == "": // of which host?
+			f.refuse("its UserId is root, which every host has: give --assign a file with a line for its serial number")
 		}
 		if err == nil {
 			f.Devices = []control.ImportDevice{d}
@@ -200,13 +244,13 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 	if err := k.understood(); err != nil {
 		return d, err
 	}
-	if k.Data.Secret == nil {
+	if k.Data.is.Secret == nil {
 		if k.Reference != "" {
 			return d, errors.New("it only refers to a key that is kept elsewhere")
 		}
 		return d, errors.New("it has no secret")
 	}
-	secret, err := open.value(k.Data.Secret, true)
+	secret, err := open.value(&k.Data.is.Secret.is, true)
 	if err != nil {
 		return d, fmt.Errorf("secret: %w", err)
 	}
@@ -214,18 +258,18 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 		return d, err
 	}
 	made := newDevice(name, secret)
-	if r := k.Parameters.Response; r != nil {
+	if r := k.Parameters.is.Response; r != nil {
 		if r.Encoding != "" && r.Encoding != "DECIMAL" || r.CheckDigits != "" && r.CheckDigits != "false" && r.CheckDigits != "0" || !otpauth.Digits(r.Length) {
 			return d, errors.New("its codes are not " + otpauth.DigitsText + " digits without a check digit")
 		}
 		made.Digits = r.Length
 	}
-	if suite := strings.TrimSpace(k.Parameters.Suite); suite != "" {
+	if suite := strings.TrimSpace(k.Parameters.is.Suite); suite != "" {
 		if made.Algorithm, err = otpauth.Algorithm(suite); err != nil {
 			return d, err
 		}
 	}
-	counter, err := open.integer(k.Data.Counter, 0)
+	counter, err := open.integer(k.Data.is.Counter, 0)
 	if err != nil || counter < 0 || counter > otpauth.CounterMax {
 		return d, errors.New("its counter can't be read, or is no number that a counter can have")
 	}
@@ -233,11 +277,11 @@ func (k pskcKey) device(name string, open *opener, now time.Time) (d control.Imp
 		eventBased(&made, counter)
 		return made, nil
 	}
-	interval, err := open.integer(k.Data.Interval, 30)
+	interval, err := open.integer(k.Data.is.Interval, 30)
 	if err != nil || interval != int64(int32(interval)) || !otpauth.Period(int(interval)) {
 		return d, errors.New("its period can't be read, or is not " + otpauth.PeriodText + " s")
 	}
-	drift, err := open.integer(k.Data.Drift, 0)
+	drift, err := open.integer(k.Data.is.Drift, 0)
 	if err != nil || drift != int64(int32(drift)) {
 		return d, errors.New("its drift can't be read, or is out of bounds")
 	}
@@ -290,10 +334,11 @@ func base64Text(text string) ([]byte, error) {
 
 // integer reads a value that is a number, otherwise where there is none. In the clear it is decimal;
 // encrypted it is decimal or, as some write it, big-endian.
-func (o *opener) integer(v *pskcValue, otherwise int64) (int64, error) {
-	if v == nil {
+func (o *opener) integer(given *once[pskcValue], otherwise int64) (int64, error) {
+	if given == nil {
 		return otherwise, nil
 	}
+	v := &given.is
 	data, err := o.value(v, false)
 	if err != nil {
 		return 0, err

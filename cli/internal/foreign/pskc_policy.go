@@ -12,6 +12,8 @@ import (
 
 // pskcPolicy is an element Policy (RFC 6030 §5): what a key may be used for.
 type pskcPolicy struct {
+	XMLName      xml.Name
+	Text         string    `xml:",chardata"`
 	Start        string    `xml:"StartDate"`
 	Expiry       string    `xml:"ExpiryDate"`
 	Usage        []string  `xml:"KeyUsage"`
@@ -35,7 +37,7 @@ type foreigners struct {
 }
 
 // plainElement is a name that may be shown: a secret that went astray is no such name.
-var plainElement = regexp.MustCompile(`^[A-Z][A-Za-z]{0,30}$`)
+var plainElement = regexp.MustCompile(`^[A-Za-z]{1,31}$`)
 
 // unknown returns what to call the first foreigner, or nothing. Declarations of namespaces are none.
 func (f foreigners) unknown() string {
@@ -79,6 +81,9 @@ func (p pskcPolicy) permits(now time.Time) error {
 			return errors.New(limit.why)
 		}
 	}
+	if p.XMLName.Local != "" && p.XMLName.Space != pskcSpace || strings.TrimSpace(p.Text) != "" {
+		return errors.New("its policy is not one of RFC 6030, which (section 5) then permits no use")
+	}
 	otp := func(use string) bool { return strings.TrimSpace(use) == "OTP" }
 	switch what := p.unknown(); {
 	case what != "":
@@ -107,14 +112,15 @@ func (k pskcKey) understood() error {
 		in string
 		foreigners
 	}{
-		{"AlgorithmParameters", k.Parameters.foreigners},
-		{"Data", k.Data.foreigners},
+		{"Key", k.foreigners},
+		{"AlgorithmParameters", k.Parameters.is.foreigners},
+		{"Data", k.Data.is.foreigners},
 	} {
 		if what := part.unknown(); what != "" {
-			return fmt.Errorf("its %s has %s, which is not known and may change the codes", part.in, what)
+			return fmt.Errorf("its %s has %s, which is not known and may change the codes or limit their use", part.in, what)
 		}
 	}
-	if r := k.Parameters.Response; r != nil && r.unknown() != "" {
+	if r := k.Parameters.is.Response; r != nil && r.unknown() != "" {
 		return fmt.Errorf("its ResponseFormat has %s, which is not known and may change the codes", r.unknown())
 	}
 	if strings.TrimSpace(k.Profile) != "" {

@@ -81,12 +81,17 @@ func refusal(f Found) string {
 	return f.Places[0] + ": " + f.User + ": " + strings.Join(f.Refused, "; ")
 }
 
-// totpKey is a package of alice's with a time-based key; more stands in its Data, policy in its Policy.
+// totpKey is a package of alice's with a time-based key; more stands in its Data, policy in its Policy. What policy
+// has behind that may be its AlgorithmParameters.
 func totpKey(more, policy string) string {
+	parameters := `<AlgorithmParameters><Suite>HMAC-SHA256</Suite><ResponseFormat Length="6" Encoding="DECIMAL"/></AlgorithmParameters>`
+	if strings.Contains(policy, "<AlgorithmParameters>") {
+		parameters = ""
+	}
 	return `<KeyContainer Version="1.0" xmlns="urn:ietf:params:xml:ns:keyprov:pskc"><KeyPackage>
 <DeviceInfo><SerialNo>T1</SerialNo></DeviceInfo>
 <Key Id="1" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:totp">
-<AlgorithmParameters><Suite>HMAC-SHA256</Suite><ResponseFormat Length="6" Encoding="DECIMAL"/></AlgorithmParameters>
+` + parameters + `
 <Data><Secret><PlainValue>MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=</PlainValue></Secret>` + more + `</Data>
 <UserId>UID=alice,DC=example,DC=net</UserId><Policy>` + policy + `</Policy></Key></KeyPackage></KeyContainer>`
 }
@@ -114,8 +119,13 @@ func TestTimeBasedKeys(t *testing.T) {
 		{"", `</Policy><Policy><ExpiryDate>2026-03-01T12:00:00Z</ExpiryDate>`, "it has expired"},
 		{"", `</Policy><AlgorithmParameters><ResponseFormat Length="6" Encoding="DECIMAL" CheckDigits="TRUE"/></AlgorithmParameters><Policy>`, "its codes are not 6 or 8 digits without a check digit"},
 		{"", `</Policy><AlgorithmParameters><ResponseFormat Length="6" Encoding="DECIMAL" CheckDigits="false" Base="7"/></AlgorithmParameters><Policy>`, "its ResponseFormat has Base, which is not known and may change the codes"},
-		{"<Offset><PlainValue>7</PlainValue></Offset>", "", "its Data has Offset, which is not known and may change the codes"},
-		{"", `</Policy><AlgorithmParameters><Truncation/></AlgorithmParameters><Policy>`, "its AlgorithmParameters has Truncation, which is not known and may change the codes"},
+		{"<Offset><PlainValue>7</PlainValue></Offset>", "", "its Data has Offset, which is not known and may change the codes or limit their use"},
+		{"", `</Policy><AlgorithmParameters><Truncation/></AlgorithmParameters><Policy>`, "its AlgorithmParameters has Truncation, which is not known and may change the codes or limit their use"},
+		{"", `</Policy><uses>3</uses><Policy>`, "its Key has uses, which is not known and may change the codes or limit their use"},
+		{"", `</Policy><v:Policy xmlns:v="urn:v"><v:KeyUsage>OTP</v:KeyUsage></v:Policy><Policy>`, "its policy is not one of RFC 6030, which (section 5) then permits no use"},
+		{"", "three times", "its policy is not one of RFC 6030, which (section 5) then permits no use"},
+		{"", `</Policy></Key><Uses/><Key Algorithm="pin"><UserId>alice</UserId><Policy>`, "its KeyPackage has Uses, which is not known and may limit its use"},
+		{"", `</Policy></Key><Policy><NumberOfTransactions>5</NumberOfTransactions></Policy><Key Algorithm="pin"><UserId>alice</UserId><Policy>`, "its policy limits how often it may be used (NumberOfTransactions), and totpd can't keep to that"},
 		{"", `</Policy><KeyProfileId>p</KeyProfileId><Policy>`, "it refers to a key profile (KeyProfileId), which is not in the container and may change the codes"},
 	} {
 		found, err := readPSKC(t, totpKey(c.more, c.policy), Unlock{})
@@ -152,6 +162,10 @@ func TestContainersThatAreNone(t *testing.T) {
 		{"another MAC", altered("#hmac-sha1", "#hmac-md5"), "the algorithm of its MACs is not supported"},
 		{"altered", altered("AAECAwQF", "AAECAwQG"), "secret: its MAC is wrong: another key or password, or it was altered"},
 		{"an old encoding", `<?xml version="1.0" encoding="EBCDIC-CP-DK"?>` + totpKey("", ""), "its encoding is not supported: convert it to UTF-8, with iconv for instance"},
+		{"a policy for all", strings.Replace(totpKey("", ""), "<KeyPackage>", "<Policy><Uses>1</Uses></Policy><KeyPackage>", 1), "line 1: what stands there is not known, and may limit how its keys may be used"},
+		{"a later version", strings.Replace(totpKey("", ""), "1.0", "2.0", 1), "its version is not 1.0, the only one that is known"},
+		{"two secrets", totpKey("<Secret><PlainValue>MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=</PlainValue></Secret>", ""), "line 5: not well-formed, or not what RFC 6030 has there"},
+		{"two Data", totpKey("</Data><Data>", ""), "line 5: not well-formed, or not what RFC 6030 has there"},
 		{"no key in a package", `<KeyContainer xmlns="` + pskcSpace + `"><KeyPackage><DeviceInfo><SerialNo>1</SerialNo></DeviceInfo></KeyPackage></KeyContainer>`, "no key was found in it"},
 		{"no MAC", altered("<ValueMAC>Su+NvtQfmvfJzF6bmQiJqoLRExc=", "<ValueMAC>"), "secret: it is encrypted without a MAC: whether it is right can't be told"},
 	} {
