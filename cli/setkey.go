@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/totpd/totpd/cli/internal/foreign"
 	"github.com/totpd/totpd/daemon/control"
 	"github.com/totpd/totpd/daemon/control/otpauth"
 )
@@ -24,7 +25,10 @@ func (c *command) setKey(ctx context.Context, user string, o enrolOptions) (err 
 	case o.noConfirm:
 		return &misuse{"--uri waits for no first code", "leave --no-confirm out"}
 	}
-	uri, err := c.readURI(ctx, o.uri)
+	uri, err := c.readURI(ctx, user, o.uri)
+	if own := new(failure); errors.As(err, &own) {
+		return own
+	}
 	if err != nil {
 		return failed("enrol", user, err)
 	}
@@ -67,7 +71,7 @@ func (c *command) setKey(ctx context.Context, user string, o enrolOptions) (err 
 }
 
 // readURI returns the link in a file, or from standard input for "-".
-func (c *command) readURI(ctx context.Context, from string) (control.Secret, error) {
+func (c *command) readURI(ctx context.Context, user, from string) (control.Secret, error) {
 	var link string
 	var err error
 	switch {
@@ -78,8 +82,9 @@ func (c *command) readURI(ctx context.Context, from string) (control.Secret, err
 		// The name is not repeated: somebody may have given the key itself.
 		if f, err = readNamed(from, lineMax); err != nil {
 			err = fmt.Errorf("the file of --uri can't be read: %w", errors.Unwrap(err))
+			return "", &failure{verb: "enrol", user: user, err: err, hint: "--uri FILE names a file with the link in it; --uri - reads from standard input, as from a pipe"}
 		}
-		link = strings.TrimSpace(f.text)
+		link = f.text
 	case c.in.terminal:
 		link, err = c.in.hidden(ctx, "otpauth link: ")
 	default:
@@ -88,7 +93,7 @@ func (c *command) readURI(ctx context.Context, from string) (control.Secret, err
 	if err != nil {
 		return "", err
 	}
-	link = strings.TrimSpace(link)
+	link = strings.TrimSpace(foreign.Text([]byte(link)))
 	switch {
 	case link == "":
 		return "", &control.Error{Code: control.ErrBadURI, Message: "no otpauth link was given"}

@@ -130,6 +130,7 @@ var codes = []string{"secret", "algorithm", "digits", "period", "counter"}
 var looks = []string{
 	"issuer", "image", "icon", "logo", "color", "colour", "background", "foreground", "lock", "account", "username",
 	"name", "label", "group", "tags", "favorite", "note", "notes", "codedisplay", "serial",
+	"creator",
 }
 
 // parameters returns those of a query by name, in lower case. One that is neither about the codes nor known

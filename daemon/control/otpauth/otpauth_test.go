@@ -20,7 +20,7 @@ func TestParse(t *testing.T) {
 		base:                  usual,
 		" \t" + base + "\r\n": usual,
 		strings.ReplaceAll(strings.ToUpper(base), "EXAMPLE:ALICE", "Example:alice"): usual,
-		base + "&issuer=example&image=x&lock=true&Icon=y":                           usual,
+		base + "&issuer=example&image=x&lock=true&Icon=y&creator=privacyidea":       usual,
 		base + "&issuer=Other":             with(func(k *Key) { k.Issuer = "" }),
 		base + "&Digits=8&PERIOD=60":       with(func(k *Key) { k.Digits, k.Period = 8, 60 }),
 		base + "&digits=%208&period=60%20": with(func(k *Key) { k.Digits, k.Period = 8, 60 }),
