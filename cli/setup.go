@@ -193,7 +193,7 @@ func modes() string {
 
 // open looks at the host and takes the record of changes for itself.
 func (s *setup) open() (err error) {
-	if s.scratch, err = scratch(); err != nil {
+	if s.scratch, err = plan.NewScratch(); err != nil {
 		return err
 	}
 	journal := change.Open
@@ -209,18 +209,6 @@ func (s *setup) open() (err error) {
 		err = nil
 	}
 	return err
-}
-
-// scratch makes a directory for copies. A full /tmp must not keep --undo from its work.
-func scratch() (dir string, err error) {
-	for _, in := range []string{"", "/run", "/dev/shm"} {
-		var failed error
-		if dir, failed = os.MkdirTemp(in, "totpctl-setup-"); failed == nil {
-			return dir, nil
-		}
-		err = errors.Join(err, failed)
-	}
-	return "", err
 }
 
 func (s *setup) close() {

@@ -47,7 +47,7 @@ func (x *exam) lookSetup() {
 
 // lookLost finds what is no longer as totpctl setup made it, and returns the files.
 func (x *exam) lookLost(journal *change.Journal) (files []string) {
-	scratch, err := os.MkdirTemp("", "totpctl-doctor-")
+	scratch, err := plan.NewScratch()
 	if err != nil {
 		x.unseen("setup", "whether logins are still as totpctl setup made them: %v", err)
 		return nil
