@@ -9,7 +9,10 @@ import (
 
 var unpadded = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-var errBase32 = errors.New("the secret is not base32 (letters A to Z and digits 2 to 7)")
+var (
+	errBase32 = errors.New("the secret is not base32 (letters A to Z and digits 2 to 7)")
+	errLength = errors.New("the secret is not base32: a character is missing, or is one too many")
+)
 
 // Base32 reads a secret as people and programs pass it on (RFC 4648 §6): any case, in groups with blanks or
 // hyphens between, padded or not. Bits behind the last whole byte are dropped, as authenticators do. A length
@@ -19,8 +22,11 @@ func Base32(text string) ([]byte, error) {
 	if text == "" {
 		return nil, errors.New("no secret")
 	}
-	if last := len(text) % 8; last == 1 || last == 3 || last == 6 {
+	if strings.ContainsFunc(text, func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '2' || r > '7') }) {
 		return nil, errBase32
+	}
+	if last := len(text) % 8; last == 1 || last == 3 || last == 6 {
+		return nil, errLength
 	}
 	secret, err := unpadded.DecodeString(text)
 	if err != nil {

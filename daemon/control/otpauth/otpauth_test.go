@@ -64,7 +64,7 @@ func TestRefused(t *testing.T) {
 		"&algorithm=SHA1&Algorithm=SHA256": "algorithm" + twice,
 		"#&digits=8":                       "must be written as %23", "&issuer=C#": "must be written as %23",
 		"&issuer=a;digits=8": "not well-formed", "&amp;digits=8": "not well-formed", "&issuer=%zz": "not well-formed",
-		"1": "the secret is not base32", "0": "the secret is not base32", "A": "the secret is not base32", "=A": "the secret is not base32",
+		"1": "the secret is not base32", "0": "the secret is not base32", "A": "a character is missing, or is one too many", "=A": "the secret is not base32",
 	} {
 		_, s, err := Parse(base + more)
 		if err == nil || !strings.Contains(err.Error(), want) || s != nil {
