@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/totpd/totpd/cli/internal/home"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -114,14 +115,11 @@ func (c *command) restore(ctx context.Context, path string, yes bool) error {
 	if err := forRoot("restore " + quote(path)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := home.OpenNamed(path)
 	if err != nil {
 		return inFile(path, err, "name a file that totpctl backup has made")
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return inFile(path, errors.Join(err, errors.New("not a file")), "name a file that totpctl backup has made")
-	}
 	if !yes {
 		if err := c.agree(ctx, "This puts all accounts back as they are in "+printable(path)+"; the present ones are kept beside."); err != nil {
 			return err

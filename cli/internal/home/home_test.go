@@ -200,3 +200,30 @@ func TestLocate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What root opens for itself is a file, and nothing that ann leads to.
+func TestOpenNamed(t *testing.T) {
+	root, dir := newHome(t)
+	put(t, filepath.Join(root, "roots"), "secret", 0, 0o600)
+	put(t, filepath.Join(dir, "backup"), "root's", 0, 0o600)
+	if err := errors.Join(
+		os.Symlink("../roots", filepath.Join(dir, "out")), os.Symlink("..", filepath.Join(dir, "up")),
+		syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o666), os.Symlink("ann/backup", filepath.Join(root, "latest")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"ann/backup": "", "roots": "", "latest": "",
+		"ann/out": errLink.Error(), "ann/up/roots": errLink.Error(),
+		"ann/pipe": errNoFile.Error(), "ann": errNoFile.Error(), "ann/none": syscall.ENOENT.Error(),
+	} {
+		f, err := OpenNamed(filepath.Join(root, path))
+		if got := ""; err != nil {
+			if got = err.Error(); got != want {
+				t.Errorf("%s: %q, want %q", path, got, want)
+			}
+		} else if f.Close(); want != "" {
+			t.Errorf("%s is opened", path)
+		}
+	}
+}

@@ -83,6 +83,11 @@ func Regular(path string, most int64) (File, error) {
 	return Wanted{Path: path, Most: most}.read()
 }
 
+var (
+	errLink   = errors.New("a symbolic link: name the file that it leads to")
+	errNoFile = errors.New("not a file")
+)
+
 func (w Wanted) read() (File, error) {
 	flags := os.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY | syscall.O_CLOEXEC
 	if w.Links {
@@ -92,7 +97,7 @@ func (w Wanted) read() (File, error) {
 	var wrong *fs.PathError
 	switch {
 	case errors.Is(err, syscall.ELOOP):
-		return File{}, errors.New("a symbolic link: name the file that it leads to")
+		return File{}, errLink
 	case errors.As(err, &wrong):
 		return File{}, wrong.Err
 	case err != nil:
@@ -105,7 +110,7 @@ func (w Wanted) read() (File, error) {
 	}
 	switch {
 	case !info.Mode().IsRegular():
-		return File{}, errors.New("not a file")
+		return File{}, errNoFile
 	case info.Size() > w.Most:
 		return File{}, tooLong(w.Most)
 	}
