@@ -104,6 +104,7 @@ func TestBesideABusyDaemon(t *testing.T) {
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _, _ = daemon.Process.Kill(), daemon.Wait() })
 	first, read := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
@@ -117,7 +118,11 @@ func TestBesideABusyDaemon(t *testing.T) {
 			}
 		}
 	}()
-	<-first
+	select {
+	case <-first:
+	case <-read:
+		t.Fatal("the daemon has not begun")
+	}
 	began, longest := time.Now(), time.Duration(0)
 	for i := range deletions {
 		one := time.Now()

@@ -64,24 +64,31 @@ func (c *checkpointer) run() {
 	}
 }
 
-// finish moves the rest, when there is one. It is the writer's, between two commits. Errors: as in run.
-func (c *checkpointer) finish(w *writer) {
+// finish moves the rest, when there is one, and says whether all is moved. It is the writer's, between two commits.
+// Errors: as in run.
+func (c *checkpointer) finish(w *writer) bool {
 	select {
 	case <-c.moved:
 	default:
-		return
+		return false
 	}
-	if frames, _, _ := checkpoint(w.conn, "PASSIVE"); frames > walFramesMax {
-		_, _, _ = checkpoint(w.conn, "RESTART") // waits for those who read
+	frames, moved, err := checkpoint(w.conn, "PASSIVE")
+	if frames > walFramesMax {
+		frames, moved, err = checkpoint(w.conn, "RESTART") // waits for those who read
 	}
+	return err == nil && frames >= 0 && frames == moved // -1 each while somebody else moves them
 }
 
 // fold moves all that the log holds into the database, for what must not depend on the log. It is the writer's,
-// after a commit. What somebody reads meanwhile can't be moved yet: then the checkpointer tries again.
-func (c *checkpointer) fold(w *writer) {
-	if frames, moved, err := checkpoint(w.conn, "PASSIVE"); err != nil || frames < 0 || moved < frames {
+// after a commit, and says whether it did. What somebody reads meanwhile can't be moved yet: then the checkpointer tries
+// again.
+func (c *checkpointer) fold(w *writer) bool {
+	frames, moved, err := checkpoint(w.conn, "PASSIVE")
+	if err != nil || frames < 0 || moved < frames {
 		c.request()
+		return false
 	}
+	return true
 }
 
 // checkpoint returns how many frames the log held, and how many of them are in the database.
@@ -94,18 +101,21 @@ func checkpoint(db interface {
 }
 
 // prepareWAL moves what the log holds into the database, and then makes the log as long as it is
-// meant to get, by a transaction that outgrows the page cache and is taken back.
-func (w *writer) prepareWAL() error {
-	if _, _, err := checkpoint(w.conn, "RESTART"); err != nil && !lacksSpace(err) {
-		return err
+// meant to get, by a transaction that outgrows the page cache and is taken back. It says whether the database holds
+// all of the log.
+func (w *writer) prepareWAL() (folded bool, err error) {
+	frames, moved, err := checkpoint(w.conn, "RESTART")
+	if err != nil && !lacksSpace(err) {
+		return false, err
 	}
+	folded = err == nil && frames >= 0 && frames == moved
 	if info, err := os.Stat(w.path + "-wal"); err == nil && info.Size() >= walLaidOut*frameSize {
-		return nil
+		return folded, nil
 	}
 	if err := w.layOut(); err != nil && !lacksSpace(err) {
-		return err
+		return false, err
 	}
-	return nil // without the space for it, the log grows as it must
+	return folded, nil // without the space for it, the log grows as it must
 }
 
 func (w *writer) layOut() (err error) {

@@ -28,17 +28,18 @@ const (
 type position struct {
 	store   string // which one: random, made anew when a store takes the place of another
 	commits int64
+	folded  int64 // of these, at least so many are in the database file, also without SQLite's log
 }
 
 // line is a slot of the counter. It can be read by root, and shows by itself whether it is whole.
 func (p position) line() string {
-	text := fmt.Sprintf("totpd %s %020d", p.store, p.commits)
+	text := fmt.Sprintf("totpd %s %020d %020d", p.store, p.commits, p.folded)
 	return fmt.Sprintf("%s %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// counter is the file that says how many commits the database must hold. It is written after a commit is on
+// counter is the file that says how many commits the database must hold, with its log and without. It is written after a commit is on
 // the disk and before anybody is told, without a wait: it survives a daemon that is killed at once, and a
 // power cut after syncWithin.
 type counter struct {
@@ -117,6 +118,17 @@ func announce(path string, p position) error {
 	return errors.Join(err, c.f.Sync(), c.close(), syncDir(path))
 }
 
+// furthest returns how far the store of that name has got by what its counter says, and whether it says so.
+func furthest(told []position, store string) (most position, known bool) {
+	most.store = store
+	for _, p := range told {
+		if p.store == store {
+			known, most.commits, most.folded = true, max(most.commits, p.commits), max(most.folded, p.folded)
+		}
+	}
+	return most, known
+}
+
 // readCounter returns what the counter of the database at path says: nothing where there is none, or
 // nothing in it that is whole.
 func readCounter(path string) ([]position, error) {
@@ -135,7 +147,7 @@ func readCounter(path string) ([]position, error) {
 		var p position
 		var sum uint32
 		slot := content[min(n, i*slotSize):min(n, (i+1)*slotSize)]
-		if _, err := fmt.Sscanf(string(slot), "totpd %s %d %x\n", &p.store, &p.commits, &sum); err != nil {
+		if _, err := fmt.Sscanf(string(slot), "totpd %s %d %d %x\n", &p.store, &p.commits, &p.folded, &sum); err != nil {
 			continue
 		}
 		if line := p.line(); len(slot) >= len(line) && string(slot[:len(line)]) == line {

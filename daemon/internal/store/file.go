@@ -276,9 +276,13 @@ type connector struct {
 	pragmas string
 }
 
-// connect prepares connections to the database at path, mode "ro" or "rw"; neither makes a file.
-func connect(path, mode, pragmas string) *sql.DB {
+// connect prepares connections to the database at path, mode "ro" or "rw"; neither makes a file. Names and values of
+// more are added to SQLite's URI.
+func connect(path, mode, pragmas string, more ...string) *sql.DB {
 	q := url.Values{"mode": {mode}, "_mutex": {"no"}} // database/sql uses a connection one call at a time
+	for i := 0; i+1 < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
 	return sql.OpenDB(connector{u.String(), basePragmas + pragmas})
 }
@@ -287,6 +291,9 @@ func connect(path, mode, pragmas string) *sql.DB {
 // seconds in which a login must be answered. wal_autocheckpoint=0: see checkpointer.
 const basePragmas = "PRAGMA busy_timeout=1500; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;" +
 	"PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF;"
+
+// looks is how often a change beside a daemon looks for its turn: for six seconds, of 5 ms each.
+const looks = 1200
 
 // patient is the wait of whoever changes accounts beside a daemon: one that commits all the time leaves
 // few gaps, and SQLite looks for one ten times a second (seen: 3.2 s beside 20,000 updates a second).

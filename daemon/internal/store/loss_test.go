@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/totpd/totpd/daemon/internal/account"
 )
@@ -266,6 +267,55 @@ func TestRemovedWhileOpen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// While it is open, the database is overwritten in place with an older copy, as by cp. What SQLite has of the other one in
+// memory and in its log would make a mixture of the two, in which alice may be in no index.
+func TestOverwritten(t *testing.T) {
+	older := func(t *testing.T) (*Store, []byte) {
+		s := openNew(t)
+		put(t, s, enrolled("bob", "phone"))
+		copied, err := os.ReadFile(s.path)
+		check(t, err)
+		put(t, s, enrolled("alice", "phone"))
+		put(t, s, enrolled("carol", "phone"))
+		return s, copied
+	}
+	t.Run("while open", func(t *testing.T) {
+		s, copied := older(t)
+		time.Sleep(10 * time.Millisecond) // the kernel's times are as coarse
+		check(t, os.WriteFile(s.path, copied, 0o600))
+		for range 2 {
+			_, _, err := s.Get(t.Context(), "alice")
+			wantError(t, err, "removed or replaced")
+			wantError(t, count(s, "bob"), "removed or replaced")
+		}
+		killed := crash(t, s)
+		wantLost(t, killed, "lost")
+		s.Close()
+		wantLost(t, s.path, "lost")
+		if _, err := AcceptLoss(s.path, same); err != nil {
+			t.Error(err)
+		}
+		get(t, reopen(t, s.path), "bob")
+	})
+	t.Run("after a kill", func(t *testing.T) {
+		s, copied := older(t)
+		path := crash(t, s)
+		check(t, os.WriteFile(path, copied, 0o600))
+		wantLost(t, path, "another one's")
+	})
+	t.Run("with what it is", func(t *testing.T) {
+		s, _ := older(t)
+		content, err := os.ReadFile(s.path)
+		check(t, err)
+		time.Sleep(10 * time.Millisecond)
+		check(t, os.WriteFile(s.path, content, 0o600))
+		if a, _ := get(t, s, "alice"); !a.Enrolled() {
+			t.Errorf("%+v", a)
+		}
+		check(t, count(s, "alice"))
+	})
 }
 
 // Any one bit of the database: whoever has enrolled never looks as if not, and no used step is forgotten. What

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // positionSchema is what schema 3 has beside that of 2: how far the store has got, as part of each commit; a
@@ -60,21 +62,36 @@ func vouch(path string) error {
 	if err != nil {
 		return err
 	}
-	known, most := false, int64(0)
-	for _, p := range told {
-		if p.store == held.store {
-			known, most = true, max(most, p.commits)
-		}
-	}
+	most, known := furthest(told, held.store)
 	switch {
-	case most > held.commits:
-		return &Lost{most - held.commits, "SQLite's log " + path + "-wal was removed, cut off or damaged, or the database is an older copy"}
+	case most.commits > held.commits:
+		return &Lost{most.commits - held.commits, "SQLite's log " + path + "-wal was removed, cut off or damaged, or the database is an older copy"}
+	case !fileHolds(path, most):
+		return &Lost{cause: "the database is an older copy, and " + path + "-wal is another one's"}
 	case known || clean:
 		return nil
 	case len(told) == 0:
 		return &Lost{cause: "the daemon was not stopped, and " + path + counterSuffix + ", which would tell, is missing or damaged"}
 	}
 	return &Lost{cause: "the daemon was not stopped, and " + path + counterSuffix + " is another database's"}
+}
+
+// fileHolds says whether the database file, without its log, has got as far as p says. A file that was put in the place
+// of another one may have a log beside it that isn't its own, or that goes on where the other one was: the two together
+// look whole, and are a mixture.
+func fileHolds(path string, p position) bool {
+	if p.folded == 0 {
+		return true
+	}
+	// SQLite leaves the log aside then. It keeps our locks, which closing a file by ourselves would take away.
+	db := connect(path, "ro", "", "immutable", "1")
+	defer db.Close()
+	held, _, err := positionOf(db)
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code != sqlite3.ErrError { // a crash may leave half a checkpoint, which the log completes
+		return true
+	}
+	return err == nil && held.store == p.store && held.commits >= p.folded
 }
 
 // positionOf returns how far the database has got, and whether it was closed.

@@ -48,7 +48,7 @@ const (
 type Store struct {
 	path    string
 	lock    *os.File // keeps a second daemon out; nil when opened beside one
-	files   files    // that were opened
+	files   original // that were opened
 	index   *os.File // of the log: see fillIndex
 	counter *counter
 
@@ -142,26 +142,32 @@ func (s *Store) prepare(w *writer, beside bool) (err error) {
 	if s.counter, err = openCounter(s.path); err != nil {
 		return fmt.Errorf("open its counter: %w", spaceless(err))
 	}
+	folded := false
 	if !beside {
 		if err := w.setClean(false); err != nil {
 			return err
 		}
 		// The WAL of the last run is folded in and a new one laid out.
-		if err := w.prepareWAL(); err != nil {
+		if folded, err = w.prepareWAL(); err != nil {
 			return err
 		}
 	}
 	if err := s.openReaders(); err != nil {
 		return err
 	}
-	if s.files, err = filesAt(s.path); err != nil {
-		return err
-	}
 	at, err := s.position()
 	if err != nil {
 		return err
 	}
-	return s.counter.set(at)
+	if at.folded = at.commits; !folded {
+		told, err := readCounter(s.path)
+		if err != nil {
+			return err
+		}
+		most, _ := furthest(told, at.store)
+		at.folded = most.folded
+	}
+	return s.files.open(s.path, s.counter, at)
 }
 
 func (s *Store) openReaders() (err error) {
@@ -218,7 +224,7 @@ func (s *Store) Get(ctx context.Context, user string) (account.Account, bool, er
 	if err := ctx.Err(); err != nil {
 		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
 	}
-	if err := s.files.there(s.path); err != nil {
+	if err := s.files.there(); err != nil {
 		return none, false, fmt.Errorf("read account of %s: %w", shown(user), err)
 	}
 	a, found, err := s.lookup.account(user)
@@ -243,7 +249,7 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]account.Ac
 }
 
 func (s *Store) list(ctx context.Context, after string, limit int) ([]account.Account, *Broken, error) {
-	if err := s.files.there(s.path); err != nil {
+	if err := s.files.there(); err != nil {
 		return nil, nil, err
 	}
 	rows, err := s.readPage.QueryContext(ctx, after)

@@ -23,6 +23,8 @@ type writer struct {
 	db   *sql.DB
 	conn *sql.Conn
 
+	beside bool // a daemon, which may commit all the time
+
 	begin, commit, rollback *sql.Stmt
 	lookup                  lookup
 	putRecord, deleteRecord *sql.Stmt
@@ -48,7 +50,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 }
 
 func (s *Store) openWriter() (_ *writer, err error) {
-	w := &writer{path: s.path, db: connect(s.path, "rw", "PRAGMA cache_size=-2048;"+s.pragmas)}
+	w := &writer{path: s.path, beside: s.lock == nil, db: connect(s.path, "rw", "PRAGMA cache_size=-2048;"+s.pragmas)}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -94,7 +96,9 @@ func (s *Store) write(w *writer) {
 	written := 0 // records since the last checkpoint was asked for
 	for range s.queue.filled {
 		if w != nil {
-			s.checkpoints.finish(w)
+			if s.checkpoints.finish(w) {
+				_ = s.files.isFolded() // the next commit fails too where this does
+			}
 		}
 		batch, open = s.queue.take(batch[:0])
 		notes, more := s.queue.takeNotes()
@@ -113,7 +117,7 @@ func (s *Store) write(w *writer) {
 	// The others first: the last one to close folds the log into the database and removes it.
 	s.read.Close()
 	if w != nil {
-		if s.lock != nil && s.files.there(s.path) == nil {
+		if s.lock != nil && s.files.there() == nil {
 			_ = w.setClean(true) // without it, a copy without its counter isn't believed
 		}
 		w.close()
@@ -139,10 +143,12 @@ func (s *Store) commit(w *writer, batch []*update, notes []audit.Event) *writer 
 	}
 	if err == nil && w.counts {
 		// After the commit and before the answer: the counter knows of all that was told.
-		err = s.counter.set(w.at)
+		err = s.files.reached(w.at)
 	}
 	if err == nil && w.ways {
-		s.checkpoints.fold(w)
+		if s.checkpoints.fold(w) {
+			err = s.files.isFolded()
+		}
 	}
 	for _, u := range taken {
 		if err != nil {
@@ -166,8 +172,8 @@ func (s *Store) commit(w *writer, batch []*update, notes []audit.Event) *writer 
 // ready returns a writer on the files that the store was opened with. What is written to a file that
 // was removed or replaced meanwhile would be gone with the next start.
 func (s *Store) ready(w *writer) (*writer, error) {
-	if err := s.files.there(s.path); err != nil {
-		if w != nil {
+	if err := s.files.there(); err != nil {
+		if w != nil && !s.files.foreign.Load() {
 			_, _, _ = checkpoint(w.conn, "PASSIVE") // a log that was removed can still be read here
 		}
 		return w, err
@@ -181,7 +187,7 @@ func (s *Store) ready(w *writer) (*writer, error) {
 // run returns an error when nothing of the batch was written; else each update has its own in err.
 func (w *writer) run(batch []*update, notes []audit.Event) error {
 	w.changed, w.counts, w.ways, w.failed, w.unnoted, w.noteErr = 0, false, false, nil, 0, nil
-	if _, err := w.begin.Exec(); err != nil {
+	if err := w.start(); err != nil {
 		return err
 	}
 	for _, u := range batch {
@@ -205,6 +211,25 @@ func (w *writer) run(batch []*update, notes []audit.Event) error {
 	if err != nil {
 		// It may be rolled back already; then this fails, and is meant to.
 		_, _ = w.rollback.Exec()
+	}
+	return err
+}
+
+// start begins the transaction. Beside a daemon it looks for the moment between two commits more often than SQLite does,
+// which after a quarter of a second waits for 100 ms each time: one that commits all the time leaves moments of
+// microseconds.
+func (w *writer) start() error {
+	if !w.beside {
+		_, err := w.begin.Exec()
+		return err
+	}
+	ctx := context.Background()
+	_, err := w.conn.ExecContext(ctx, "PRAGMA busy_timeout=5")
+	for try := 0; err == nil && try < looks; try++ {
+		if _, err := w.begin.Exec(); err == nil || !Locked(err) || try == looks-1 {
+			_, e := w.conn.ExecContext(ctx, patient)
+			return errors.Join(err, e)
+		}
 	}
 	return err
 }
