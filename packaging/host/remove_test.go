@@ -89,13 +89,13 @@ func TestUpgrade(t *testing.T) {
 	s.installVersion("0.0.0~0")
 	s.turnOn()
 	ann := s.enrolled("ann")
-	s.script("sed -i '1i # by hand' /etc/totpd/totpd.toml /etc/pam.d/totpd")
+	s.script("sed -i '1i # by hand' /etc/totpd/totpd.toml /etc/pam.d/totpd; rm /etc/totpd/store-made") # which versions before 3 of the schema don't know
 	for _, step := range []struct {
 		name    string
 		install func()
 	}{
 		{"older", func() {}},
-		{"upgrade", s.install},
+		{"upgrade", func() { s.install(); s.run("test", "-e", "/etc/totpd/store-made") }},
 		{"downgrade", func() { s.installVersion("0.0.0~0") }},
 	} {
 		step.install()
