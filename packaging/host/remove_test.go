@@ -89,7 +89,7 @@ func TestUpgrade(t *testing.T) {
 	s.installVersion("0.0.0~0")
 	s.turnOn()
 	ann := s.enrolled("ann")
-	s.script("sed -i '1i # by hand' /etc/totpd/totpd.toml /etc/pam.d/totpd; rm /etc/totpd/store-made") # which versions before 3 of the schema don't know
+	s.script("sed -i '1i # by hand' /etc/totpd/totpd.toml /etc/pam.d/totpd; rm /etc/totpd/store-made") // as earlier versions
 	for _, step := range []struct {
 		name    string
 		install func()
