@@ -189,6 +189,9 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	case "init":
 		ts.Check(h.init())
 	case "start":
+		if h.daemon != nil {
+			ts.Fatalf("a daemon runs already, and nobody would end it")
+		}
 		ts.Check(h.start())
 	case "stop":
 		h.signal(syscall.SIGTERM)
