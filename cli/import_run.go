@@ -165,11 +165,11 @@ func (c *command) printImport(r *importReport) error {
 		fmt.Fprintf(&b, "%s: %s [%s]\n", colour.warn("note"), printable(n), printable(some(notes[n])))
 	}
 	for _, l := range r.NotTaken {
-		who := l.User
+		who, where := l.User, " ["+some(l.Places)+"]"
 		if who == "" {
-			who = "somebody"
+			who, where = some(l.Places), ""
 		}
-		fmt.Fprintf(&b, "%s: %s: %s [%s]\n", colour.bad(left), printable(who), printable(strings.Join(l.Reasons, "; ")), printable(some(l.Places)))
+		fmt.Fprintf(&b, "%s: %s: %s%s\n", colour.bad(left), printable(who), printable(strings.Join(l.Reasons, "; ")), printable(where))
 	}
 	fmt.Fprintf(&b, "%s %s, %d not.\n", counted(len(r.Taken), "user"), taken, len(r.NotTaken))
 	_, err := io.WriteString(c.out, b.String())
