@@ -17,9 +17,10 @@ type Server struct {
 	service string
 }
 
-// sshdConfig is for every sshd of the world; more settings follow it. The first value of a keyword
-// counts, so that the more stand first.
+// sshdConfig is for every sshd of the world. The first value of a keyword counts, so that a server's own
+// settings come first: in a file of their own, with which their Match blocks end.
 const sshdConfig = `
+Include %s
 Port %d
 ListenAddress 127.0.0.1
 HostKey %s/host_ed25519
@@ -57,8 +58,11 @@ func (w *World) StartSSHD(service, stack, settings string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := filepath.Join(runDir, service+".conf")
-	if err := WriteFile(config, settings+fmt.Sprintf(sshdConfig, port, runDir), 0o600); err != nil {
+	config, own := filepath.Join(runDir, service+".conf"), filepath.Join(runDir, service+".own.conf")
+	if err := WriteFile(own, settings, 0o600); err != nil {
+		return nil, err
+	}
+	if err := WriteFile(config, fmt.Sprintf(sshdConfig, own, port, runDir), 0o600); err != nil {
 		return nil, err
 	}
 	s := &Server{Port: port, Log: filepath.Join(LogDir, service), service: service}
