@@ -98,6 +98,9 @@ func (h *host) init() error {
 
 // start starts the daemon and waits until it answers.
 func (h *host) start() error {
+	if h.runs() {
+		return errors.New("a daemon runs already: nobody would stop it")
+	}
 	log, err := os.OpenFile(filepath.Join(h.dir, "totpd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -125,6 +128,19 @@ func (h *host) start() error {
 		}
 	}
 	return errors.New("the daemon doesn't answer")
+}
+
+// runs tells whether the daemon hasn't ended.
+func (h *host) runs() bool {
+	if h.daemon == nil {
+		return false
+	}
+	select {
+	case <-h.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // signal sends a signal; after one that ends the daemon it waits until that is gone.
