@@ -238,8 +238,11 @@ static int ask(struct login *l)
 	uint64_t question = fingerprint(&l->d);
 	bool same = l->again && l->pending && question == l->question;
 	l->again = false;
-	if (same)
+	if (same) {
+		if (!l->options.combined) /* there it is a part of what was typed, and still set */
+			l->d.answer = text_of(l->typed); /* a proof may have come in between */
 		return PAM_SUCCESS;
+	}
 	if (l->options.combined && l->typed != NULL)
 		return give_up(l, PAM_AUTHINFO_UNAVAIL, "the daemon asked for the password twice", 0);
 	wipe(l->typed);

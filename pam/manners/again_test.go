@@ -90,6 +90,29 @@ func TestDaemonComesBack(t *testing.T) {
 	}
 }
 
+// A daemon that came back asks for a proof again, and then gets the answer that was typed behind the first.
+func TestDaemonComesBackBehindAProof(t *testing.T) {
+	var calls atomic.Int32
+	var answer atomic.Value
+	w := newWorld(t, plain, func(c net.Conn) {
+		f := frames2(c)
+		f.next()
+		c.Write(proof())
+		f.next()
+		c.Write(ask())
+		frame, _ := f.next()
+		if calls.Add(1) == 1 {
+			return
+		}
+		answer.Store(string(frame.Text))
+		c.Write(accept())
+	})
+	w.services(t, "timeout=3")
+	if got := w.alice(t); got != "0, asked 1, told" || answer.Load() != "123456" {
+		t.Errorf("%s, and the daemon heard %q", got, answer.Load())
+	}
+}
+
 // What the daemon says without hearing the login is its word, and ends it. Where it doesn't say why, the module
 // tells whoever logs in, with a reference.
 func TestTurnedAway(t *testing.T) {
