@@ -91,14 +91,11 @@ func start(ctx context.Context, file string, cfg config.Config, lines *audit.Que
 	if d.store, err = store.Open(cfg.Store.Path); err == nil {
 		k, err = openKey(ctx, d.store, cfg)
 	}
-	var owned *owner.Accounts
-	if err == nil {
-		owned, err = owner.Open(ctx, d.store, d.names.Find)
-	}
 	if err != nil {
 		defer d.close()
 		return nil, d.turnAway(atTheFirst(err, file, cfg))
 	}
+	owned := owner.New(d.store, d.names.Find)
 	d.bus = bus.Open(cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), bus.SystemAddress), d.names.OfUID, d.log)
 	d.audit.Tell(d.bus.Record)
 	keepHistory(d.audit, d.store, d.log)

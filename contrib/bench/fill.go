@@ -11,6 +11,9 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the database is SQLite
 )
 
+// firstUID is where the uids of the others begin: above those of the users who log in.
+const firstUID = 1_000_000
+
 // fill adds others to the users of a store until it has so many, each enrolled with a secret that can't
 // be opened. The daemon must not run.
 //
@@ -28,6 +31,7 @@ func (s store) fill(users int) error {
 		return err
 	}
 	var account struct {
+		UID     *uint32
 		Devices []struct{ Sealed []byte }
 	}
 	if err := json.Unmarshal([]byte(record), &account); err != nil {
@@ -38,22 +42,25 @@ func (s store) fill(users int) error {
 	}
 	sealed := account.Devices[0].Sealed
 	before, after, found := strings.Cut(record, base64.StdEncoding.EncodeToString(sealed))
-	if !found || !strings.Contains(before, name) {
+	if !found || !strings.Contains(before, name) || account.UID == nil {
 		return fmt.Errorf("unexpected record of %s", name)
 	}
+	ownUID := fmt.Sprintf(`"uid":%d,`, *account.UID)
 	tx, err := db.Begin()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
-	put, err := tx.Prepare("INSERT OR IGNORE INTO account (user, record) VALUES (?, ?)")
+	put, err := tx.Prepare("INSERT OR IGNORE INTO account (user, record, uid) VALUES (?, ?, ?)")
 	if err != nil {
 		return err
 	}
 	for place := 0; have < users && place < million; place += million / users {
 		other := among(place)
 		rand.Read(sealed)
-		r, err := put.Exec(other, strings.ReplaceAll(before, name, other)+base64.StdEncoding.EncodeToString(sealed)+after)
+		uid := firstUID + place
+		start := strings.Replace(strings.ReplaceAll(before, name, other), ownUID, fmt.Sprintf(`"uid":%d,`, uid), 1)
+		r, err := put.Exec(other, start+base64.StdEncoding.EncodeToString(sealed)+after, uid)
 		if err != nil {
 			return err
 		}

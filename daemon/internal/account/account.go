@@ -260,7 +260,7 @@ func ValidName(name string) error {
 // SameWays says whether the same devices, codes in their place and remembered computers let the user in, or
 // the lack of them: all but what a login with a device leaves behind.
 func (a Account) SameWays(b Account) bool {
-	return a.MustEnrol == b.MustEnrol && sameUID(a.UID, b.UID) &&
+	return a.MustEnrol == b.MustEnrol && SameUID(a.UID, b.UID) &&
 		slices.EqualFunc(a.Devices, b.Devices, func(d, e Device) bool {
 			return d.ID == e.ID && d.Name == e.Name && d.Digits == e.Digits && d.Period == e.Period &&
 				d.Algorithm == e.Algorithm && d.Kind == e.Kind && bytes.Equal(d.Sealed, e.Sealed)

@@ -11,7 +11,8 @@ type Identity struct {
 // Holds says whether there is something in the account that only its owner may use.
 func (a Account) Holds() bool { return a.Enrolled() || len(a.Recovery) > 0 || len(a.Bypass) > 0 }
 
-func sameUID(a, b *uint32) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+// SameUID says whether both are known and equal, or neither is known.
+func SameUID(a, b *uint32) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
 // Foreign is the error about a user whose account is somebody else's, or under another name.
 type Foreign struct {

@@ -9,19 +9,17 @@ package owner
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync"
 
 	"github.com/totpd/totpd/daemon/internal/account"
 	"github.com/totpd/totpd/daemon/internal/audit"
 	"github.com/totpd/totpd/daemon/internal/login"
-	"github.com/totpd/totpd/daemon/internal/store"
 )
 
 // Store keeps the accounts, as store.Store does.
 type Store interface {
 	Get(ctx context.Context, user string) (account.Account, bool, error)
 	List(ctx context.Context, after string, limit int) ([]account.Account, error)
+	NamesOf(ctx context.Context, uid uint32) ([]string, error)
 	Update(ctx context.Context, user string, change func(account.Account) (account.Account, error)) error
 	Replace(ctx context.Context, acc account.Account) error
 	Delete(ctx context.Context, user string) error
@@ -33,108 +31,57 @@ type Store interface {
 type Accounts struct {
 	Store
 	lookup login.Lookup
-
-	mu    sync.Mutex
-	users map[uint32][]string // that may have an account, by uid; a few more than have one
-	uids  map[string]uint32   // of accounts that know their uid, and hold something
 }
 
-// pageSize is how many accounts are read at a time.
-const pageSize = 1000
+// New returns the accounts of a store.
+func New(s Store, lookup login.Lookup) *Accounts { return &Accounts{s, lookup} }
 
-// Open returns the accounts of a store, once it has looked at all of them. Those that can't be read know no uid.
-func Open(ctx context.Context, s Store, lookup login.Lookup) (*Accounts, error) {
-	a := &Accounts{Store: s, lookup: lookup, users: map[uint32][]string{}, uids: map[string]uint32{}}
-	for after := ""; ; {
-		page, err := s.List(ctx, after, pageSize)
-		broken := new(store.Broken)
-		if err != nil && !errors.As(err, &broken) {
-			return nil, err
-		}
-		for _, acc := range page {
-			a.know(acc)
-			after = max(after, acc.User)
-		}
-		for _, user := range broken.Users {
-			after = max(after, user)
-		}
-		if len(page)+len(broken.Users) < pageSize {
-			return a, nil
-		}
-	}
-}
+// errUnowned says that the user has to be looked up before the account is changed.
+var errUnowned = errors.New("the account knows no uid")
 
-// know remembers whose account it is.
-func (a *Accounts) know(acc account.Account) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.uids, acc.User)
-	if acc.UID == nil || acc.Empty() {
-		return
-	}
-	if acc.Holds() {
-		a.uids[acc.User] = *acc.UID
-	}
-	if !slices.Contains(a.users[*acc.UID], acc.User) {
-		a.users[*acc.UID] = append(a.users[*acc.UID], acc.User)
-	}
-}
-
-// forget drops a name that has no account of the uid any more.
-func (a *Accounts) forget(uid uint32, name string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.users[uid] = slices.DeleteFunc(slices.Clone(a.users[uid]), func(n string) bool { return n == name })
-	if len(a.users[uid]) == 0 {
-		delete(a.users, uid)
-	}
-}
-
-// uidOf returns the uid of a user whose account doesn't know it yet. Where nobody can tell, it stays unknown.
-func (a *Accounts) uidOf(ctx context.Context, user string) *uint32 {
-	a.mu.Lock()
-	_, known := a.uids[user]
-	a.mu.Unlock()
-	if known {
-		return nil
-	}
-	if is, err := a.lookup(ctx, user); err == nil && is.Name == user {
-		return &is.UID
-	}
-	return nil
-}
-
-// Update is the store's. An account that nobody has owned so far becomes that of the user who has the name now.
+// Update is the store's. An account that nobody has owned so far becomes that of the user who has the name now; where
+// nobody can tell the uid, it stays unknown.
 func (a *Accounts) Update(ctx context.Context, user string, change func(account.Account) (account.Account, error)) error {
-	uid := a.uidOf(ctx, user)
-	return a.Store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
+	err := a.Store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
+		if !owned(acc) {
+			return acc, errUnowned // change has not seen it yet: the name service may be slow, and others wait here
+		}
 		before := acc.UID
-		owned := acc.Holds() && before != nil
+		acc, err := change(acc)
+		if acc.UID == nil { // made anew
+			acc.UID = before
+		}
+		return acc, err
+	})
+	if !errors.Is(err, errUnowned) {
+		return err
+	}
+	var uid *uint32
+	if is, err := a.lookup(ctx, user); err == nil && is.Name == user {
+		uid = &is.UID
+	}
+	return a.Store.Update(ctx, user, func(acc account.Account) (account.Account, error) {
+		before, was := acc.UID, owned(acc)
 		acc, err := change(acc)
 		switch {
-		case err != nil:
-			return acc, err
-		case acc.Empty():
-		case owned && acc.UID == nil: // made anew
+		case acc.Empty(): // nothing is kept
+		case was && acc.UID == nil:
 			acc.UID = before
-		case !owned && uid != nil:
+		case !was && uid != nil:
 			acc.UID = uid
 		}
-		a.know(acc)
-		return acc, nil
+		return acc, err
 	})
 }
+
+func owned(acc account.Account) bool { return acc.Holds() && acc.UID != nil }
 
 // Replace is the store's, likewise.
 func (a *Accounts) Replace(ctx context.Context, acc account.Account) error {
 	if is, err := a.lookup(ctx, acc.User); err == nil && is.Name == acc.User {
 		acc.UID = &is.UID
 	}
-	err := a.Store.Replace(ctx, acc)
-	if err == nil {
-		a.know(acc)
-	}
-	return err
+	return a.Store.Replace(ctx, acc)
 }
 
 // Check returns a *account.Foreign where acc, which is kept under the user's name, is somebody else's, or where the
@@ -146,9 +93,10 @@ func (a *Accounts) Check(ctx context.Context, is account.Identity, acc account.A
 	case acc.Holds(), acc.MustEnrol:
 		return nil
 	}
-	a.mu.Lock()
-	names := slices.Clone(a.users[is.UID])
-	a.mu.Unlock()
+	names, err := a.NamesOf(ctx, is.UID)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
 		if name == is.Name {
 			continue
@@ -167,7 +115,6 @@ func (a *Accounts) former(ctx context.Context, is account.Identity, name string)
 		return err
 	}
 	if !acc.Holds() && !acc.MustEnrol || acc.UID == nil || *acc.UID != is.UID {
-		a.forget(is.UID, name)
 		return nil
 	}
 	other, err := a.lookup(ctx, name)

@@ -54,12 +54,7 @@ func newHost(t *testing.T, users passwd) *host {
 }
 
 func (h *host) open(s Store) {
-	h.t.Helper()
-	a, err := Open(h.t.Context(), s, func(ctx context.Context, name string) (account.Identity, error) { return h.users.find(ctx, name) })
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.Accounts = a
+	h.Accounts = New(s, func(ctx context.Context, name string) (account.Identity, error) { return h.users.find(ctx, name) })
 }
 
 var phone = account.Device{ID: "p", Name: "phone", Digits: 6, Period: 30, Algorithm: account.SHA1, Sealed: []byte("x"), Added: time.Unix(1, 0).UTC()}
@@ -223,5 +218,19 @@ func TestUIDsAreKept(t *testing.T) {
 	h.users = passwd{"alice": 6}
 	if got := h.check("alice"); got != "other_uid" {
 		t.Errorf("after a change: %q", got)
+	}
+}
+
+// A usual login asks the name service for no uid that the account knows.
+func TestKnownUIDIsNotLookedUp(t *testing.T) {
+	h := newHost(t, passwd{"alice": 1})
+	h.enrol("alice")
+	h.lookup = func(context.Context, string) (account.Identity, error) {
+		t.Error("looked up")
+		return account.Identity{}, errDown
+	}
+	h.change("alice", func(acc account.Account) account.Account { acc.Devices[0].LastUsed = time.Unix(2, 0).UTC(); return acc })
+	if acc, _, err := h.Get(t.Context(), "alice"); err != nil || acc.UID == nil || *acc.UID != 1 {
+		t.Errorf("%v, %v", acc.UID, err)
 	}
 }

@@ -257,12 +257,13 @@ func fill(tb testing.TB, path string, users int) {
 		a.Devices[0].Used = append(a.Devices[0].Used, 56_000_000+step)
 	}
 	for i := range users {
-		a.User = userName(i)
+		uid := uint32(100_000 + i)
+		a.User, a.UID = userName(i), &uid
 		record, err := encode(a)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if _, err := put.Exec(a.User, string(record), sumOf(a.User, record)); err != nil {
+		if _, err := put.Exec(a.User, string(record), sumOf(a.User, record), uidOf(a)); err != nil {
 			tb.Fatal(err)
 		}
 	}

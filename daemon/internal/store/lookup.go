@@ -13,6 +13,8 @@ const (
 	// selectAgain fails where the index can't be used. A record may be damaged in any way and its user still
 	// is somebody with a record.
 	selectAgain = `SELECT 1 FROM account INDEXED BY account_again WHERE user = ?`
+	// selectNames fails likewise.
+	selectNames = `SELECT user FROM account INDEXED BY account_uid WHERE uid = ? ORDER BY user`
 )
 
 // lookup finds what is stored for a user. That there is nothing counts only when two indexes agree: in one,
@@ -65,6 +67,14 @@ func (l lookup) confirm(user string) error {
 	default:
 		return err
 	}
+}
+
+// uidOf is the uid of an account as it stands beside the record, by which it is found: NULL where it is not known.
+func uidOf(a account.Account) sql.NullInt64 {
+	if a.UID == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: int64(*a.UID), Valid: true}
 }
 
 // sumOf is the check sum of a record: SQLite has none, and a flipped bit in a used step makes its code good again.

@@ -11,12 +11,15 @@ import (
 )
 
 // positionSchema is what schema 3 has beside that of 2: how far the store has got, as part of each commit; a
-// check sum of each record; and a second index of the names, see again.
+// check sum of each record; a second index of the names, see lookup; and the uid that a record holds, by which it is
+// found. No record of schema 2 holds one.
 //
 // clean says that the store was closed, and that the database file alone is all of it.
 const positionSchema = `
 ALTER TABLE account ADD COLUMN sum INTEGER;
 CREATE INDEX account_again ON account (user);
+ALTER TABLE account ADD COLUMN uid INTEGER;
+CREATE INDEX account_uid ON account (uid) WHERE uid IS NOT NULL;
 CREATE TABLE position (id INTEGER PRIMARY KEY, store TEXT NOT NULL, commits INTEGER NOT NULL, clean INTEGER NOT NULL);
 `
 

@@ -50,13 +50,12 @@ func (s *Store) Update(ctx context.Context, user string, fn func(account.Account
 // promises what Update does.
 func (s *Store) Replace(ctx context.Context, acc account.Account) error {
 	name := "replace account of " + shown(acc.User)
-	record, err := encode(acc)
-	if err != nil {
+	if _, err := encode(acc); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return s.submit(ctx, &update{
 		name:  name,
-		apply: func(w *writer) error { return w.replace(acc.User, record) },
+		apply: func(w *writer) error { return w.replace(acc) },
 	})
 }
 
@@ -67,7 +66,7 @@ func (s *Store) Delete(ctx context.Context, user string) error {
 	}
 	return s.submit(ctx, &update{
 		name:  "delete account of " + shown(user),
-		apply: func(w *writer) error { return w.replace(user, nil) },
+		apply: func(w *writer) error { return w.remove(user) },
 	})
 }
 

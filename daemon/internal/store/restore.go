@@ -197,7 +197,10 @@ func (done *Restored) changeAll(db *sql.DB, change func(account.Account) account
 			if err != nil {
 				return err
 			}
-			if _, err := db.Exec(putRecord, row.user, string(record), sumOf(row.user, record)); err != nil {
+			if _, err := db.Exec(putRecord, row.user, string(record), sumOf(row.user, record), uidOf(a)); err != nil {
+				return err
+			}
+			if _, err := db.Exec(setUID, row.user, uidOf(a)); err != nil {
 				return err
 			}
 			done.Accounts++

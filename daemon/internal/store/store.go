@@ -57,6 +57,7 @@ type Store struct {
 	read     *sql.DB
 	lookup   lookup
 	readPage *sql.Stmt
+	names    *sql.Stmt
 	readMeta *sql.Stmt
 
 	queue       queue
@@ -183,6 +184,9 @@ func (s *Store) openReaders() (err error) {
 	if s.readPage, err = s.read.Prepare(selectPage); err != nil {
 		return err
 	}
+	if s.names, err = s.read.Prepare(selectNames); err != nil {
+		return err
+	}
 	s.readMeta, err = s.read.Prepare(selectMeta)
 	return err
 }
@@ -232,6 +236,34 @@ func (s *Store) Get(ctx context.Context, user string) (account.Account, bool, er
 		return none, false, fmt.Errorf("read account of %s: %w", shown(user), explain(err))
 	}
 	return a, found, nil
+}
+
+// NamesOf returns the names of the users whose accounts hold a uid. Whether an account still holds it, Get tells.
+func (s *Store) NamesOf(ctx context.Context, uid uint32) ([]string, error) {
+	names, err := s.namesOf(ctx, uid)
+	if err != nil {
+		return nil, fmt.Errorf("find the accounts of uid %d: %w", uid, explain(err))
+	}
+	return names, nil
+}
+
+func (s *Store) namesOf(ctx context.Context, uid uint32) (names []string, err error) {
+	if err := s.files.there(); err != nil {
+		return nil, err
+	}
+	rows, err := s.names.QueryContext(ctx, int64(uid))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
 }
 
 // List returns the accounts of up to limit users in order of user name (byte by byte), from the first one

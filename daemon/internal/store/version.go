@@ -16,8 +16,8 @@ const applicationID = 0x746f7470
 //
 //	1  accounts with a device each
 //	2  records with other ways in, and a history of events
-//	3  check sums of records, a second index of users, how many commits there were, and in a
-//	   record the uid of its user
+//	3  check sums of records, a second index of users, how many commits there were, and the uid
+//	   of a user, in the record and in an index
 const schemaVersion = 3
 
 // versionOf returns whose database it is, and in which schema.

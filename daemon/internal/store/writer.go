@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	putRecord    = `INSERT INTO account (user, record, sum) VALUES (?, ?, ?) ON CONFLICT (user) DO UPDATE SET record = excluded.record, sum = excluded.sum`
+	// putRecord sets no uid of a record that is there already: a usual login rewrites no index.
+	putRecord    = `INSERT INTO account (user, record, sum, uid) VALUES (?, ?, ?, ?) ON CONFLICT (user) DO UPDATE SET record = excluded.record, sum = excluded.sum`
+	setUID       = `UPDATE account SET uid = ?2 WHERE user = ?1 AND uid IS NOT ?2`
 	deleteRecord = `DELETE FROM account WHERE user = ?`
 	putMeta      = `INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
@@ -28,6 +30,7 @@ type writer struct {
 	begin, commit, rollback *sql.Stmt
 	lookup                  lookup
 	putRecord, deleteRecord *sql.Stmt
+	setUID                  *sql.Stmt
 	putMeta, count, clean   *sql.Stmt
 	putEvent, pruneEvents   *sql.Stmt
 
@@ -45,7 +48,7 @@ func (w *writer) statements() map[**sql.Stmt]string {
 	return map[**sql.Stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.rollback: "ROLLBACK",
 		&w.lookup.record: selectRecord, &w.lookup.again: selectAgain, &w.putRecord: putRecord, &w.deleteRecord: deleteRecord,
-		&w.putMeta: putMeta, &w.count: countCommit, &w.clean: setClean, &w.putEvent: putEvent, &w.pruneEvents: pruneEvents,
+		&w.setUID: setUID, &w.putMeta: putMeta, &w.count: countCommit, &w.clean: setClean, &w.putEvent: putEvent, &w.pruneEvents: pruneEvents,
 	}
 }
 
@@ -254,28 +257,38 @@ func (w *writer) change(user string, fn func(account.Account) (account.Account, 
 		}
 		return w.exec(w.deleteRecord, user)
 	}
-	record, err := encode(changed)
+	return w.put(changed, stored && !account.SameUID(old.UID, changed.UID))
+}
+
+// put stores an account. moved says that the uid may not be that of the record that is there.
+func (w *writer) put(acc account.Account, moved bool) error {
+	record, err := encode(acc)
 	if err != nil {
 		return err
 	}
-	return w.put(user, record)
+	uid := uidOf(acc)
+	if err := w.exec(w.putRecord, acc.User, string(record), sumOf(acc.User, record), uid); err != nil || !moved {
+		return err
+	}
+	return w.exec(w.setUID, acc.User, uid)
 }
 
-// put stores a record.
-func (w *writer) put(user string, record []byte) error {
-	return w.exec(w.putRecord, user, string(record), sumOf(user, record))
+// replace stores an account in place of what is stored, whatever that is.
+func (w *writer) replace(acc account.Account) error {
+	if err := w.lookup.sound(acc.User); err != nil {
+		return err
+	}
+	w.ways = true
+	return w.put(acc, true)
 }
 
-// replace stores a record, or with nil none, in place of what is stored, whatever that is.
-func (w *writer) replace(user string, record []byte) error {
+// remove deletes what is stored for a user, whatever that is.
+func (w *writer) remove(user string) error {
 	if err := w.lookup.sound(user); err != nil {
 		return err
 	}
 	w.ways = true
-	if record == nil {
-		return w.exec(w.deleteRecord, user)
-	}
-	return w.put(user, record)
+	return w.exec(w.deleteRecord, user)
 }
 
 // setClean has the database say whether it was closed.
