@@ -81,8 +81,18 @@ func (s *setup) writeBack(p *plan.Plan) {
 		p.Refusals = append(p.Refusals, &plan.Refusal{Where: where, Why: err.Error(), Hint: hint})
 	}
 	c := change.Change{Why: "totpctl setup --undo", At: s.now(), Tools: s.journal.Tools()}
-	for _, f := range p.Files {
-		if by := s.includedBy(f); by != "" {
+	waited := 0 // how many of the files, one after the other, wait for another one
+	for files := slices.Clone(p.Files); len(files) > 0; {
+		f := files[0]
+		files = files[1:]
+		by := s.includedBy(f)
+		if waited <= len(files) && slices.ContainsFunc(files, func(later change.File) bool { return later.Path == by }) {
+			files = append(files, f) // after what includes it
+			waited++
+			continue
+		}
+		waited = 0
+		if by != "" {
 			left(f.Path, fmt.Errorf("%s includes it, and could not be taken back", by), "take "+by+" back first")
 			continue
 		}

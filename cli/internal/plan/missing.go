@@ -86,7 +86,7 @@ func Wanted(records []change.Record, tools []string) []Want {
 				mode = modeOf([]byte(strings.Join(r.Edits[0].Add, "\n")))
 			}
 			add("sshd", w.OnePrompt)
-		case isPAM && never[name] == "" && !strings.HasPrefix(name, "totpd-"):
+		case isPAM && never[name] == "" && !strings.HasPrefix(name, "totpd-") && !isLeftOut(r):
 			add(name, w.OnePrompt)
 		}
 	}
@@ -102,6 +102,18 @@ func Wanted(records []change.Record, tools []string) []Want {
 		}
 	}
 	return all
+}
+
+// isLeftOut tells whether a file was changed so that its service asks for no code.
+func isLeftOut(r change.Record) bool {
+	plain, asks := false, false
+	for _, e := range r.Edits {
+		for _, l := range stack.Parse("", "", []byte(strings.Join(e.Add, "\n"))).Lines {
+			plain = plain || l.Includes() && strings.HasPrefix(l.Module, PlainPrefix)
+			asks = asks || l.Ours()
+		}
+	}
+	return plain && !asks
 }
 
 // Difference is something that isn't as it would be after totpctl setup.
