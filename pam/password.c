@@ -4,10 +4,12 @@
 #include "wait.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,6 +21,14 @@ enum { ASKER_ITEM = 120, ASKER_MAX = 2 + ASKER_ITEM + 1 + ASKER_ITEM };
 
 /* The verdicts. A password that is right although the account may not be used is right here. */
 enum { RIGHT = 1, WRONG = 2, BROKEN = 3, BARRED = 4 };
+
+/* What is asked, and how long. */
+struct question {
+	unsigned char bytes[ASKER_MAX + 5 + USER_MAX + PASSWORD_MAX];
+	size_t asker, size;  /* of bytes: who asks, and all */
+	long long deadline;  /* of the answer */
+	long long absent;    /* deadline for a totpd-password that isn't there, or doesn't take what it is sent */
+};
 
 static enum password unknown(struct password_fault *f, const char *fault, int cause)
 {
@@ -66,16 +76,33 @@ static ssize_t receive_all(int fd, unsigned char *p, size_t max, long long deadl
 	return -1;
 }
 
+/* taken waits until the other end has read all that was sent, or has hung up. totpd-password reads at once who asks,
+ * however long the question itself waits for its turn. */
+static bool taken(int fd, long long deadline)
+{
+	int untaken = 0; /* bytes, as unix(7) counts them */
+	while (ioctl(fd, SIOCOUTQ, &untaken) == 0 && untaken > 0)
+		if (!pause_for(1, deadline))
+			return false;
+	return true;
+}
+
 /* ask puts the question through a connection. again is set when nothing came of it, and it may be asked
- * anew: systemd hangs up like that where too many are being asked. */
-static enum password ask(int fd, const unsigned char *question, size_t size, long long deadline,
-			 struct password_fault *f, bool *again)
+ * anew: totpd-password hangs up like that where too many are being asked. No password goes to one that hangs or
+ * can't be started. */
+static enum password ask(int fd, const struct question *q, struct password_fault *f, bool *again)
 {
 	unsigned char answer[2 + 255 + 1];
+	long long deadline = q->deadline;
 
 	if (!trusted(fd))
 		return unknown(f, "whoever listens for passwords isn't root", 0);
-	if (!send_all(fd, question, size, deadline) && errno != EPIPE && errno != ECONNRESET)
+	bool sent = send_all(fd, q->bytes, q->asker, deadline);
+	if (sent && !taken(fd, q->absent))
+		return unknown(f, "totpd-password does not take questions", 0);
+	if (sent)
+		sent = send_all(fd, q->bytes + q->asker, q->size - q->asker, deadline);
+	if (!sent && errno != EPIPE && errno != ECONNRESET)
 		return unknown(f, "can't ask totpd-password", errno);
 	ssize_t n = receive_all(fd, answer, sizeof answer, deadline);
 	if (n == 0) {
@@ -101,15 +128,14 @@ static enum password ask(int fd, const unsigned char *question, size_t size, lon
 }
 
 /* once connects and asks. */
-static enum password once(const struct sockaddr_un *to, const unsigned char *question, size_t size,
-			  long long deadline, struct password_fault *f, bool *again)
+static enum password once(const struct sockaddr_un *to, const struct question *q, struct password_fault *f, bool *again)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return unknown(f, "no socket to be had", errno);
 	enum password p;
 	if (connect(fd, (const struct sockaddr *)to, sizeof *to) == 0) {
-		p = ask(fd, question, size, deadline, f, again);
+		p = ask(fd, q, f, again);
 	} else {
 		*again = errno == EAGAIN || errno == EINTR || errno == ENOENT || errno == ECONNREFUSED;
 		p = unknown(f, "can't reach totpd-password", errno);
@@ -160,7 +186,7 @@ static size_t append_question(unsigned char *to, struct text user, struct text p
 enum password check_password(const char *path, const struct open *login, struct text password, long long deadline,
 			     struct password_fault *f)
 {
-	unsigned char question[ASKER_MAX + 5 + USER_MAX + PASSWORD_MAX];
+	struct question q;
 	struct text user = login->user;
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
@@ -171,17 +197,20 @@ enum password check_password(const char *path, const struct open *login, struct 
 	if (path[0] == '\0' || strlen(path) >= sizeof to.sun_path)
 		return unknown(f, "can't reach totpd-password", ENAMETOOLONG);
 	strcpy(to.sun_path, path);
-	size_t size = append_asker(question, login);
-	size += append_question(question + size, user, password);
+	q.asker = append_asker(q.bytes, login);
+	q.size = q.asker + append_question(q.bytes + q.asker, user, password);
+	q.deadline = deadline;
+	q.absent = now_ms() + ABSENT_MS;
+	if (q.absent > deadline)
+		q.absent = deadline;
 
-	long long absent = now_ms() + ABSENT_MS;
 	enum password p;
 	for (int looks = 0;; looks++) {
 		bool again = false;
-		p = once(&to, question, size, deadline, f, &again);
-		if (!again || !pause_again(looks, absent < deadline ? absent : deadline))
+		p = once(&to, &q, f, &again);
+		if (!again || !pause_again(looks, q.absent))
 			break;
 	}
-	explicit_bzero(question, sizeof question);
+	explicit_bzero(&q, sizeof q);
 	return p;
 }

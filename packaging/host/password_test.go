@@ -43,6 +43,18 @@ func TestPasswordSocket(t *testing.T) {
 	l = open()
 	l.answer(sshPassword, p.Password+p.code())
 	p.welcomed(l)
+
+	// One that can't be started leaves its socket with systemd. The person is told nearly as soon.
+	s.script("systemctl stop totpd-password.service; chmod a-x /usr/libexec/totpd/totpd-password")
+	l = p.ssh("-o", "PreferredAuthentications=keyboard-interactive", "-o", "PubkeyAuthentication=no")
+	l.answer(`Password and one-time code: ?$`, p.Password+p.code())
+	began := time.Now()
+	l.see(`codes can't be checked right now: .*reference`)
+	if took := time.Since(began); took > 7*time.Second {
+		t.Errorf("told after %v", took)
+	}
+	s.journalHas("sshd:auth", "totpd-password does not take questions")
+	s.script("chmod a+x /usr/libexec/totpd/totpd-password; systemctl start totpd-password.socket")
 }
 
 // guesses has 300 loops of su as mallory, each with a wrong password for ann, in a unit called guesses.

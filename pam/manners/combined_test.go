@@ -296,6 +296,47 @@ func TestCombinedWithoutHelper(t *testing.T) {
 			}
 		})
 	}
+	// systemd holds the socket of one that hangs or can't be started: what is sent stays there.
+	t.Run("nobody reads", func(t *testing.T) {
+		t.Parallel()
+		w := newCombined(t, asan, []byte{6}, nil)
+		w.helper.Close()
+		l, err := net.Listen("unix", filepath.Join(w.dir, "password.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		begun := time.Now()
+		if got := w.types(t, "alice", right+"123456"); !strings.HasPrefix(got, unavailable) || len(w.codes) > 0 {
+			t.Errorf("%q, the daemon got %q", got, w.codes)
+		}
+		if took := time.Since(begun); took > 4*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if lines := w.logged(t); len(lines) != 1 || !strings.Contains(lines[0], "denied: totpd-password does not take questions") {
+			t.Errorf("the log has %q", lines)
+		}
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if sent, err := io.ReadAll(conn); err != nil || bytes.Contains(sent, []byte(right)) {
+			t.Errorf("the password was sent: %q, %v", sent, err)
+		}
+	})
+	// One that has been told who asks may take its time: others come first.
+	t.Run("waits for its turn", func(t *testing.T) {
+		t.Parallel()
+		w := newCombined(t, plain, []byte{6}, nil)
+		w.listen(t, func(c net.Conn, _, _ string) {
+			time.Sleep(4 * time.Second)
+			c.Write([]byte{1, 0})
+		})
+		if got := w.types(t, "alice", right+"123456"); got != letIn {
+			t.Error(got)
+		}
+	})
 	t.Run("a stranger listens", func(t *testing.T) {
 		w := newCombined(t, plain, []byte{6}, nil)
 		w.helper.Close()

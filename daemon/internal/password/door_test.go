@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/totpd/totpd/daemon/internal/password"
 )
 
@@ -28,6 +30,25 @@ func TestDoorProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	(&password.Door{Complaints: log.New(os.Stderr, "", 0), Idle: time.Second}).Serve(l)
+}
+
+// askedHere is how many questions of one asker are asked at once.
+const askedHere = 8
+
+// untaken is how many bytes the other end has not read, as unix(7) counts them.
+func untaken(t *testing.T, conn *net.UnixConn) (n int) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestDoor has somebody ask without end, 300 times at once, and somebody else once in a while.
@@ -76,6 +97,25 @@ func TestDoor(t *testing.T) {
 			err = errors.New("not right")
 		}
 		return err
+	}
+	// Who asks is read at once, and uses up no turn before there is a question.
+	for range 10 * askedHere {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.Write(password.AppendAsker(nil, password.Asker{RUser: "stopped"})); err != nil {
+			t.Fatal(err)
+		}
+		for begun := time.Now(); untaken(t, conn) > 0; time.Sleep(time.Millisecond) {
+			if time.Since(begun) > 2*time.Second {
+				t.Fatal("nobody reads who asks")
+			}
+		}
+	}
+	if err := ask(password.Asker{RUser: "stopped"}, 3*time.Second); err != nil {
+		t.Error("after questions that never came:", err)
 	}
 	stop := make(chan struct{})
 	var mallorys sync.WaitGroup

@@ -25,7 +25,7 @@ const (
 	waitingOfOne = 128
 )
 
-// askerTime is how long it may take to say who asks.
+// askerTime is how long it may take to say who asks, and for the question to begin.
 const askerTime = 5 * time.Second
 
 // Door starts a totpd-password for each connection, in turns that it shares out among the askers. No byte of a
@@ -106,6 +106,9 @@ func (d *Door) hand(ctx context.Context, conn *net.UnixConn) error {
 	if d.count("asker "+asker.key(), 1) > waitingOfOne {
 		return nil
 	}
+	if !questionIn(conn) { // a login program that its user has stopped uses up nobody's turn
+		return nil
+	}
 	giveBack, err := d.slots.Take(ctx)
 	if err != nil {
 		return nil
@@ -117,7 +120,8 @@ func (d *Door) hand(ctx context.Context, conn *net.UnixConn) error {
 	return run(conn)
 }
 
-// askerOf looks at who asks, and leaves it to be read. A question alone is nobody's.
+// askerOf reads who asks, and nothing of the question. That it is read at once shows the PAM module that somebody is
+// there, however long the question waits for its turn. A question without an asker is nobody's.
 func askerOf(conn *net.UnixConn) (Asker, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -146,9 +150,29 @@ func askerOf(conn *net.UnixConn) (Asker, error) {
 				return true
 			}
 		}
+		if need > 0 {
+			if _, _, err := unix.Recvfrom(int(fd), begin[:need], 0); err != nil {
+				failed = err
+			}
+		}
 		return true
 	})
 	return a, errors.Join(err, failed)
+}
+
+// questionIn waits until a question begins, and leaves it to be read; returns false where none comes in time.
+func questionIn(conn *net.UnixConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		n, _, failed = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return !errors.Is(failed, unix.EAGAIN) && !errors.Is(failed, unix.EINTR)
+	})
+	return err == nil && failed == nil && n > 0
 }
 
 // gone says whether the asker has hung up: it got no answer in time.
