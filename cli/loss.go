@@ -49,7 +49,8 @@ func (c *command) acceptLoss(ctx context.Context, yes bool) error {
 		return err
 	}
 	if !yes {
-		if err := c.agree(ctx, "This goes on without accounts, or changes of accounts, that were lost. There is no way back."); err != nil {
+		if err := c.agree(ctx, "Is the file system of the database mounted, and is there no backup? Then go on: what is missing is given up for good. "+
+			"Where the whole database is missing, nobody is enrolled any more, and every user gets in with the password alone."); err != nil {
 			return err
 		}
 	}
