@@ -128,7 +128,7 @@ func keyOf(check, brought, handed string, cfg config.Config) (*seal.Copied, erro
 		switch {
 		case err == nil:
 			present = k.Check()
-		case !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, fs.ErrNotExist) && brought == "": // else it is set aside for the one in the backup
 			return nil, err
 		}
 	}
