@@ -31,7 +31,9 @@ thief and to you. The key is in a file of its own; keep a copy of it in another
 place than the backup, or have it put in with --with-key and keep the backup as
 you would keep the secrets. To put it back: totpctl restore.
 
---json prints accounts, key_file and with_key.`,
+An account whose record is broken is copied as it is, and named.
+
+--json prints accounts, key_file, with_key and, where there are such, broken.`,
 		Example:           "  totpctl backup totpd.backup",
 		Args:              oneFile,
 		ValidArgsFunction: completeFile,
@@ -103,6 +105,9 @@ func (c *command) backup(ctx context.Context, path string, withKey bool) (err er
 		return c.printJSON(report)
 	}
 	c.say("Done: %s in %s.", counted(report.Accounts, "account"), printable(path))
+	if len(report.Broken) > 0 {
+		c.say("These can't be read, and are in it as they are: %s. %s users tells why.", printable(some(report.Broken)), c.self())
+	}
 	if report.WithKey {
 		c.say("The key is in it: whoever reads the file has all the secrets.")
 	} else {

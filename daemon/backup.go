@@ -62,7 +62,7 @@ func backup(file, what string, l *log.Logger) error {
 		}
 		values[backupKey] = key.Digits()
 	}
-	report.Accounts, err = store.WriteBackup(context.Background(), cfg.Store.Path, values, os.Stdin)
+	report.Accounts, report.Broken, err = store.WriteBackup(context.Background(), cfg.Store.Path, values, os.Stdin)
 	if err == nil {
 		err = os.Stdin.Sync()
 	}

@@ -4,9 +4,10 @@ import "time"
 
 // BackupReport is what totpd -backup says on its standard output.
 type BackupReport struct {
-	Accounts int    `json:"accounts"`
-	KeyFile  string `json:"key_file"`
-	WithKey  bool   `json:"with_key"` // the key is in the backup
+	Accounts int      `json:"accounts"`
+	Broken   []string `json:"broken,omitempty"` // whose accounts can't be read: copied as they are
+	KeyFile  string   `json:"key_file"`
+	WithKey  bool     `json:"with_key"` // the key is in the backup
 }
 
 // RestoreReport is what totpd -restore says on its standard output.

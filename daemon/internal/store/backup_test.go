@@ -45,7 +45,7 @@ func TestBackupOfABusyStore(t *testing.T) {
 	var backups []bytes.Buffer
 	for range 5 {
 		var b bytes.Buffer
-		n, err := WriteBackup(t.Context(), s.path, map[string]string{"made": "now"}, &b)
+		n, _, err := WriteBackup(t.Context(), s.path, map[string]string{"made": "now"}, &b)
 		if err != nil || n != 300 {
 			t.Fatal(n, err)
 		}
@@ -87,7 +87,7 @@ func TestRestoreThatIsRefused(t *testing.T) {
 	path := s.path
 	put(t, s, enrolled("alice", "phone"))
 	var backup bytes.Buffer
-	if _, err := WriteBackup(t.Context(), path, nil, &backup); err != nil {
+	if _, _, err := WriteBackup(t.Context(), path, nil, &backup); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, enrolled("bob", "phone"))
@@ -154,7 +154,7 @@ func TestRestoreOverALog(t *testing.T) {
 	s := openNew(t)
 	put(t, s, enrolled("alice", "phone"))
 	var backup bytes.Buffer
-	if _, err := WriteBackup(t.Context(), s.path, nil, &backup); err != nil {
+	if _, _, err := WriteBackup(t.Context(), s.path, nil, &backup); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, enrolled("bob", "phone"))
@@ -197,7 +197,7 @@ func TestRestoreOfABrokenRecord(t *testing.T) {
 	}
 	db.Close()
 	var backup bytes.Buffer
-	if _, err := WriteBackup(t.Context(), path, nil, &backup); err != nil {
+	if _, _, err := WriteBackup(t.Context(), path, nil, &backup); err != nil {
 		t.Fatal(err)
 	}
 	done, err := Restore(path, &backup, Restoration{Accept: anything, Last: fine, Change: func(a account.Account) account.Account {
@@ -227,7 +227,7 @@ func TestBackupToAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	_, err = WriteBackup(t.Context(), s.path, nil, full)
+	_, _, err = WriteBackup(t.Context(), s.path, nil, full)
 	wantError(t, err, "back up store "+s.path+": write the copy: no space left on device")
 }
 
@@ -237,7 +237,7 @@ func TestBackupOfTheFirstSchema(t *testing.T) {
 	f, err := os.Create(file)
 	check(t, err)
 	defer f.Close()
-	if accounts, err := WriteBackup(t.Context(), path, nil, f); err != nil || accounts != 2 {
+	if accounts, _, err := WriteBackup(t.Context(), path, nil, f); err != nil || accounts != 2 {
 		t.Fatalf("%d accounts, %v", accounts, err)
 	}
 	if version, _ := inSchema(t, path); version != 1 {

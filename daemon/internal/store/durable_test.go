@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		must(count(s, "alice"))
 		must(s.Close())
 	case "backup":
-		_, err := WriteBackup(context.Background(), path, nil, io.Discard)
+		_, _, err := WriteBackup(context.Background(), path, nil, io.Discard)
 		must(err)
 	case "":
 		os.Exit(m.Run())

@@ -18,8 +18,8 @@ import (
 // be lost. Its errors never quote the record.
 func decode(user string, record []byte, sum sql.NullInt64) (account.Account, error) {
 	if sum.Valid && sum.Int64 != sumOf(user, record) {
-		return account.Account{}, errors.New("broken record: its check sum is wrong, so the disk has changed it, " +
-			"or somebody by hand, who would also have to set sum to NULL")
+		return account.Account{}, &account.Broken{Why: "its check sum is wrong, so the disk has changed it, " +
+			"or somebody by hand, who would also have to set sum to NULL"}
 	}
 	d := json.NewDecoder(bytes.NewReader(record))
 	d.DisallowUnknownFields()
