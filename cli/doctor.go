@@ -79,6 +79,7 @@ The ids stay from version to version; --list prints them all.`,
 var examined = doctor.Host{
 	Lookup:      user.Lookup,
 	Load:        loadModule,
+	Ours:        doctor.IsModule,
 	Space:       doctor.StatSpace,
 	KernelClock: doctor.KernelClock,
 }

@@ -18,6 +18,7 @@ func examineTree(root string) {
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
 	examined.Root, examined.RootUID = root, owner
+	examined.Ours = nil // its module is pam_permit
 	examined.Lookup = func(name string) (*user.User, error) {
 		return &user.User{Username: name, Uid: strconv.FormatUint(uint64(owner), 10)}, nil
 	}

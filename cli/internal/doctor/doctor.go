@@ -36,6 +36,8 @@ type Host struct {
 	Lookup func(name string) (*user.User, error)
 	// Load loads a PAM module as a login program does, in another process.
 	Load func(ctx context.Context, path string) error
+	// Ours tells whether a file is totpd's module. Nil: that isn't asked.
+	Ours func(path string) bool
 	// Login tries a login of a service against the daemon, without a trace. Nil: it isn't tried.
 	Login func(ctx context.Context, service string) error
 	// Space is the room on the file system that holds a path.

@@ -67,6 +67,7 @@ var faults = []fault{
 		at := "usr/lib/*/security/pam_totpd.so"
 		h.run(`printf '\050\000' | dd of=$(echo ` + at + `) bs=1 seek=18 conv=notrunc 2>/dev/null`) // EM_ARM
 	}, want: "module-machine people-shut-out"},
+	{name: "the module is another program's", plant: func(h *host) { h.Ours = IsModule }, want: "module-foreign", place: "/usr/lib/*", remedy: "install totpd again"},
 	{name: "others may write the module", plant: run("chmod 0666 usr/lib/*/security/pam_totpd.so"), want: "module-owner", remedy: "chown root:root /usr/lib/", heals: true},
 	{name: "the module is root's alone", plant: run("chmod 0600 usr/lib/*/security/pam_totpd.so"), want: "module-unreadable", remedy: "chmod 0644", heals: true},
 

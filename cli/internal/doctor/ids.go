@@ -12,6 +12,7 @@ var Kinds = []Kind{
 	{"module-missing", Error, "a PAM line names the module, whose file is not there"},
 	{"module-machine", Error, "the module is for another processor"},
 	{"module-broken", Error, "the module can't be loaded"},
+	{"module-foreign", Error, "the file of the module is another program's"},
 	{"module-owner", Error, "others than root can change the module"},
 	{"module-unreadable", Warning, "programs that don't run as root can't load the module"},
 	{"module-absent", Note, "the module is not installed, and no PAM line names it"},

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"debug/buildinfo"
 	"debug/elf"
 	"fmt"
 	"path"
@@ -76,7 +77,25 @@ func (x *exam) lookModule() {
 		return
 	}
 	m.Loads = true
+	if x.foreignModule(name) {
+		return
+	}
 	x.fine("module", "%s can be loaded", name)
+}
+
+// foreignModule tells of another file in the place of our module.
+func (x *exam) foreignModule(name string) bool {
+	if x.Ours == nil || x.Ours(x.path(name)) {
+		return false
+	}
+	x.found("module-foreign", name, x.reinstall(), "%s is not totpd's module: logins that need it may go without a code", name)
+	return true
+}
+
+// IsModule tells whether a file is our module: Go writes into it which package it was built from.
+func IsModule(path string) bool {
+	info, err := buildinfo.ReadFile(path)
+	return err == nil && info.Path == "github.com/totpd/totpd/pam"
 }
 
 func (x *exam) judgeModuleFile(f *File) {

@@ -48,6 +48,8 @@ func (s *stacks) judgeLine(service string, e stack.Entry) (sound bool) {
 		if at := place; !strings.Contains(strings.Join(s.lost[file], " "), at) {
 			s.lost[file] = append(s.lost[file], at)
 		}
+	} else if err == nil && file != s.module {
+		s.foreignModule(file)
 	}
 	return sound
 }
