@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/totpd/totpd/cli/internal/home"
+	"github.com/totpd/totpd/cli/internal/system"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -51,7 +52,8 @@ func newRestore(c *command) *cobra.Command {
 		Use:   "restore FILE [OPTIONS]",
 		Short: "Put all accounts back as they were in a backup",
 		Long: `Put all accounts back as they are in FILE, which totpctl backup has made. For
-root, while the daemon is stopped: systemctl stop totpd.socket totpd.service.
+root, while the daemon is stopped: systemctl stop totpd.socket totpd.service,
+or end its process where systemd does not run it.
 
 The backup is looked at first, and nothing is changed by one that is damaged or
 sealed with a key that is neither here nor in it. The present accounts are kept
@@ -150,7 +152,7 @@ func (c *command) restore(ctx context.Context, path string, yes bool) error {
 			c.say("What was there before is %s.", printable(kept))
 		}
 	}
-	c.say("hint: systemctl start totpd.socket totpd.service")
+	c.say("hint: %s", system.ResumeDaemon())
 	return nil
 }
 

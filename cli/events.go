@@ -10,6 +10,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/spf13/cobra"
+
+	"github.com/totpd/totpd/cli/internal/system"
 )
 
 // Where totpd tells its events on the system bus.
@@ -37,7 +39,7 @@ them, and restored that they are again: these are for root.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.events(cmd.Context()); err != nil {
-				return &failure{verb: "events", err: err, hint: "as root: systemctl status dbus totpd; journalctl -u totpd has the events too"}
+				return &failure{verb: "events", err: err, hint: eventsHint()}
 			}
 			return nil
 		},
@@ -188,4 +190,12 @@ func (c *command) printEvent(e event) error {
 	}
 	_, err := fmt.Fprintf(c.out, "%s %s: %s\n", e.Time.Local().Format(time.DateTime), cmp.Or(e.User, "this host"), text)
 	return err
+}
+
+// eventsHint is for when the system bus gives no events.
+func eventsHint() string {
+	if !system.Booted() {
+		return "events come over the system bus: start that, then the daemon anew; totpctl log has the events too"
+	}
+	return "as root: systemctl status dbus totpd; journalctl -u totpd has the events too"
 }

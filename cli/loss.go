@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/totpd/totpd/cli/internal/system"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -74,6 +75,14 @@ func (c *command) acceptLoss(ctx context.Context, yes bool) error {
 	if len(report.Broken) > 0 {
 		c.say("These can't be read: %s.", printable(some(report.Broken)))
 	}
-	c.say("The daemon starts by itself within some seconds, unless it was stopped: systemctl start totpd.socket totpd.service")
+	c.say("%s", startsAgain())
 	return nil
+}
+
+// startsAgain says how the daemon comes to run.
+func startsAgain() string {
+	if !system.Booted() {
+		return system.ResumeDaemon()
+	}
+	return "The daemon starts by itself within some seconds, unless it was stopped: " + system.ResumeDaemon()
 }

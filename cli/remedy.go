@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/totpd/totpd/cli/internal/system"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -111,11 +112,11 @@ func (f *failure) remedy(e *control.Error) string {
 	case control.ErrNotStarted:
 		return f.remedyNotStarted()
 	case control.ErrNotOffline:
-		return "start the daemon: systemctl start totpd.socket, then " + cmp.Or(f.typed, "totpctl "+f.verb+f.argument())
+		return "first: " + system.StartDaemon() + "; then " + cmp.Or(f.typed, "totpctl "+f.verb+f.argument())
 	case control.ErrForbidden:
-		return "everybody may connect to totpd's socket; as root: systemctl restart totpd.socket"
+		return "everybody may connect to totpd's socket; as root: " + system.RestartSocket()
 	case control.ErrTimeout:
-		return "it may have been done all the same: " + totpctl + " status tells; as root: journalctl -u totpd"
+		return "it may have been done all the same: " + totpctl + " status tells; as root: " + system.DaemonLog()
 	case control.ErrBadAnswer:
 		return totpctl + " version tells whether command and daemon fit; --socket names totpd's control socket"
 	case control.ErrBadRequest:
@@ -134,7 +135,7 @@ func (f *failure) remedy(e *control.Error) string {
 		case f.offline:
 			return "what totpd says above"
 		}
-		return "as root: journalctl -u totpd tells why"
+		return "as root: " + system.DaemonLog() + " tells why"
 	case control.ErrBroken:
 		return "as root: " + totpctl + " users tells why; " + totpctl + " reset " + f.name() + " takes away what is broken, and the next login enrols"
 	case control.ErrNoPending:
@@ -211,7 +212,7 @@ func (f *failure) remedyUnreachable() string {
 	if control.Verb(f.verb).Offline() && (f.named != "" || f.verb == "users") {
 		offline = ", or at once: totpctl --offline " + f.verb + f.argument()
 	}
-	return "as root: systemctl start totpd.socket" + offline + " (another socket is named by --socket or TOTPD_SOCKET)"
+	return "as root: " + system.StartDaemon() + offline + " (another socket is named by --socket or TOTPD_SOCKET)"
 }
 
 // remedyNotStarted is for when the programs are broken; what they said is on the screen.

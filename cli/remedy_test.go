@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/totpd/totpd/cli/internal/system"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -63,13 +64,14 @@ var remedies = []struct {
 	{control.ErrUnreachable, "users", "", "as root: systemctl start totpd.socket, or at once: totpctl --offline users (another socket is named by --socket or TOTPD_SOCKET)"},
 	{control.ErrNotStarted, "disable", "alice", `if that can't be mended: sqlite3 /var/lib/totpd/totpd.db "DELETE FROM account WHERE user='alice'"; for everybody, totpctl setup --undo; more in totpd(8), RESCUE`},
 	{control.ErrNotStarted, "users", "", `if that can't be mended: sqlite3 /var/lib/totpd/totpd.db "SELECT user FROM account"; for everybody, totpctl setup --undo; more in totpd(8), RESCUE`},
-	{control.ErrNotOffline, "enrol", "", "start the daemon: systemctl start totpd.socket, then totpctl enrol"},
+	{control.ErrNotOffline, "enrol", "", "first: systemctl start totpd.socket; then totpctl enrol"},
 	{control.ErrForbidden, "status", "", "everybody may connect to totpd's socket; as root: systemctl restart totpd.socket"},
 	{control.ErrTimeout, "disable", "", "it may have been done all the same: totpctl status tells; as root: journalctl -u totpd"},
 	{control.ErrBadAnswer, "status", "", "totpctl version tells whether command and daemon fit; --socket names totpd's control socket"},
 }
 
 func TestEachErrorHasItsRemedy(t *testing.T) {
+	defer func(was func() bool) { system.Booted = was }(system.Booted)
 	known := map[control.ErrorCode]bool{}
 	for _, r := range remedies {
 		known[r.code] = true
@@ -79,6 +81,13 @@ func TestEachErrorHasItsRemedy(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		system.Booted = func() bool { return false }
+		var elsewhere strings.Builder
+		explain(&elsewhere, cmd, failed(r.verb, "alice", &control.Error{Code: r.code}))
+		if strings.Contains(elsewhere.String(), "systemctl") || strings.Contains(elsewhere.String(), "journalctl") {
+			t.Errorf("%s, without systemd: %s", r.code, elsewhere.String())
+		}
+		system.Booted = func() bool { return true }
 		var told strings.Builder
 		e := &control.Error{Code: r.code, Message: "the cause", RetryAfter: 120, Reference: "7F3K-Q2ND"}
 		if status := explain(&told, cmd, failed(r.verb, "alice", e)); status != exitFailed {

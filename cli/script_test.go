@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/totpd/totpd/cli/internal/system"
 	"github.com/totpd/totpd/packaging/testbus"
 )
 
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 			offlineProgram = program
 		}
 		examineTree(os.Getenv("TEST_ROOT"))
+		system.Booted = func() bool { return os.Getenv("TEST_BOOTED") != "no" }
 		os.Exit(run(clock))
 	}
 	os.Exit(func() int {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/totpd/totpd/cli/internal/system"
 	"github.com/totpd/totpd/daemon/control"
 )
 
@@ -22,6 +23,7 @@ import (
 var daemon string
 
 func TestMain(m *testing.M) {
+	system.Booted = func() bool { return true }
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "doctor")
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/totpd/totpd/cli/internal/change"
 	"github.com/totpd/totpd/cli/internal/sshd"
+	"github.com/totpd/totpd/cli/internal/system"
 )
 
 // Mode is what ssh asks for.
@@ -170,13 +171,21 @@ func sshdSays(err error) *Refusal {
 	hint := "nothing was changed"
 	switch text := err.Error(); {
 	case strings.Contains(text, "privilege separation directory"):
-		hint = "start it first: systemctl start ssh (or sshd)"
+		hint = "start it first"
+		if system.Booted() {
+			hint += ": systemctl start ssh (or sshd)"
+		}
 	case strings.Contains(text, `"any" must appear alone`):
 		hint = `sshd takes "any" in no Match block once there are methods for everybody: put "publickey keyboard-interactive" there, or what is meant`
 	case strings.Contains(text, "no hostkeys"):
 		hint = "make its host keys first: ssh-keygen -A"
 	}
 	return &Refusal{"sshd", err.Error(), hint}
+}
+
+// asleep tells whether sshd didn't say anything because it doesn't run, or only while somebody logs in.
+func asleep(r *Refusal) bool {
+	return r.Where == "sshd" && strings.Contains(r.Why, "privilege separation directory")
 }
 
 // text is the drop-in's.

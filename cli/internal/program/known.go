@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/totpd/totpd/cli/internal/system"
 )
 
 // known is what is known of a program, whatever runs at the moment.
@@ -96,7 +98,7 @@ func dovecotSpace(h host) (uint64, string, string) {
 	if !h.has(doveconf) {
 		return 0, "", ""
 	}
-	const hint = `printf 'service auth-worker {\n  vsz_limit = 2G\n}\n' >/etc/dovecot/conf.d/99-totpd.conf && systemctl restart dovecot`
+	hint := system.Restart(`printf 'service auth-worker {\n  vsz_limit = 2G\n}\n' >/etc/dovecot/conf.d/99-totpd.conf`, "dovecot")
 	ask := func(setting string) string {
 		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 		defer stop()
@@ -125,17 +127,19 @@ func dovecotSpace(h host) (uint64, string, string) {
 }
 
 // proftpdFix gives proftpd settings with which a code can be asked for.
-const proftpdFix = `printf 'AuthOrder mod_auth_pam.c* mod_auth_unix.c\n<IfModule mod_cap.c>\n  CapabilitiesEngine off\n</IfModule>\n' >/etc/proftpd/conf.d/totpd.conf && systemctl restart proftpd`
+func proftpdFix() string {
+	return system.Restart(`printf 'AuthOrder mod_auth_pam.c* mod_auth_unix.c\n<IfModule mod_cap.c>\n  CapabilitiesEngine off\n</IfModule>\n' >/etc/proftpd/conf.d/totpd.conf`, "proftpd")
+}
 
 // proftpdCapset: mod_cap, unless it is turned off.
 func proftpdCapset(h host) (bool, string) {
-	return h.has("/usr/sbin/proftpd") && !slices.Contains(proftpdSetting(h, "capabilitiesengine"), "off"), proftpdFix
+	return h.has("/usr/sbin/proftpd") && !slices.Contains(proftpdSetting(h, "capabilitiesengine"), "off"), proftpdFix()
 }
 
 // proftpdAround: mod_auth_unix has its turn after mod_auth_pam, unless a star says that the latter's word is the last.
 func proftpdAround(h host) (bool, string) {
 	order := proftpdSetting(h, "authorder")
-	return h.has("/usr/sbin/proftpd") && (len(order) == 0 || order[0] != "mod_auth_pam.c*" && (order[0] != "mod_auth_pam.c" || len(order) > 1)), proftpdFix
+	return h.has("/usr/sbin/proftpd") && (len(order) == 0 || order[0] != "mod_auth_pam.c*" && (order[0] != "mod_auth_pam.c" || len(order) > 1)), proftpdFix()
 }
 
 // proftpdSetting returns the words of a setting where it was found last, in lower case.

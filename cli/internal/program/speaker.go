@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/totpd/totpd/cli/internal/system"
 )
 
 // configFile is the daemon's.
@@ -38,8 +40,7 @@ func (s Speakers) May(user, service string) bool { return slices.Contains(s[user
 // add says how to let it.
 func (s Speakers) add(user, service string) string {
 	if s[user] != nil {
-		return fmt.Sprintf("add %q to the services of [[speaker]] %q in %s, then: systemctl reload totpd", service, user, configFile)
+		return fmt.Sprintf("add %q to the services of [[speaker]] %q in %s, then: %s", service, user, configFile, system.ReloadDaemon())
 	}
-	return fmt.Sprintf(`printf '\n[[speaker]]\nuser = "%s"\nservices = ["%s"]\n' >>%s && systemctl reload totpd  # lets it speak for others: man totpd.toml, SPEAKERS`,
-		user, service, configFile)
+	return system.Reload(fmt.Sprintf(`printf '\n[[speaker]]\nuser = "%s"\nservices = ["%s"]\n' >>%s`, user, service, configFile), "totpd") + "  # lets it speak for others: man totpd.toml, SPEAKERS"
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 
 	"github.com/msteinert/pam/v2"
+
+	"github.com/totpd/totpd/cli/internal/system"
 )
 
 // feigned is the socket of a daemon that asks everybody for password and code together.
@@ -78,12 +80,12 @@ func (t *Trial) wrongTogether(ctx context.Context, service string) Check {
 	case judged.Load():
 		return c.failed("the code is judged", "the service totpd takes a wrong password: cat /etc/pam.d/totpd")
 	case a.Code == int(pam.ErrAuthinfoUnavail):
-		return c.failed("totpd-password doesn't answer", "systemctl start totpd-password.socket; systemctl status totpd-password.socket")
+		return c.failed("totpd-password doesn't answer", system.StartPasswords())
 	case len(a.Asked) != 1:
 		return c.failed(fmt.Sprintf("%d questions are asked: %s", len(a.Asked), strings.Join(slices.Compact(a.Asked), ", ")),
 			"a module after pam_totpd.so asks for the password again: use_first_pass")
 	case broken(a.Code):
-		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+		return c.failed(a.Text, "the log says which module: "+system.Log())
 	}
 	return c.passed()
 }

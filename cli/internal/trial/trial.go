@@ -19,6 +19,7 @@ import (
 	"github.com/msteinert/pam/v2"
 
 	"github.com/totpd/totpd/cli/internal/stack"
+	"github.com/totpd/totpd/cli/internal/system"
 )
 
 // Trial is where and with whom logins are tried.
@@ -136,7 +137,7 @@ func (t *Trial) wrongPassword(ctx context.Context, service string) Check {
 	case len(a.Asked) == 0:
 		return c.failed("no password is asked for: "+a.Text, "try the service as it is now: does it let anybody in?")
 	case broken(a.Code):
-		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+		return c.failed(a.Text, "the log says which module: "+system.Log())
 	}
 	return c.passed()
 }
@@ -168,7 +169,7 @@ func (t *Trial) reaches(ctx context.Context, service string, p purpose, c Check)
 	case a.Code == int(pam.ErrModuleUnknown):
 		c = c.failed("libpam finds no pam_totpd.so", "reinstall the package totpd")
 	case a.Code == int(pam.ErrAuthinfoUnavail):
-		c = c.failed(strings.TrimSuffix("the daemon doesn't answer: "+a.Unreached, ": "), "systemctl start totpd.socket; systemctl status totpd")
+		c = c.failed(strings.TrimSuffix("the daemon doesn't answer: "+a.Unreached, ": "), system.StartDaemon())
 	default:
 		return a, nil
 	}
@@ -184,7 +185,7 @@ func (t *Trial) keptOut(ctx context.Context, service string, p purpose, c Check)
 	case a.Code == 0:
 		return c.failed(fmt.Sprintf("the account %q gets in without a code", t.User), "the rules require one: totpctl policy explain "+t.User+" --service "+service)
 	case broken(a.Code):
-		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+		return c.failed(a.Text, "the log says which module: "+system.Log())
 	case len(a.Asked) == 0 && len(a.Said) == 0:
 		return c.failed("totpd isn't heard: "+a.Text, "a line before pam_totpd.so ends the stack")
 	}
@@ -199,7 +200,7 @@ func (t *Trial) letIn(ctx context.Context, service string, p purpose, c Check) C
 	case len(a.Asked) > 0:
 		return c.failed(fmt.Sprintf("the account %q is asked: %s", t.User, strings.TrimSpace(a.Asked[0])), "totpctl users shows who has enrolled")
 	case a.Code != 0:
-		return c.failed(strings.Join(append([]string{a.Text}, a.Said...), "; "), "journalctl -u totpd -n 20")
+		return c.failed(strings.Join(append([]string{a.Text}, a.Said...), "; "), system.DaemonLog())
 	}
 	return c.passed()
 }
@@ -216,7 +217,7 @@ func (t *Trial) daemonGone(ctx context.Context, service string, p purpose) Check
 	case a.Code == 0:
 		return c.failed("it lets in without the code", "a line before it ends the stack with success, or one after it overrules it")
 	case broken(a.Code):
-		return c.failed(a.Text, "the log says which module: journalctl -n 20")
+		return c.failed(a.Text, "the log says which module: "+system.Log())
 	}
 	return c.passed()
 }
