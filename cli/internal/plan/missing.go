@@ -154,24 +154,59 @@ func (h *Host) installed(service string) bool {
 	return slices.ContainsFunc([]string{"/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/"}, func(dir string) bool { return h.has(dir + name) })
 }
 
-// missing is what a plan would change, or refuses.
+// missing is what a plan would change, or refuses. A file that isn't setup's to edit may hold all the same.
 func missing(h *Host, p *Plan, command string) []Difference {
 	var all []Difference
 	for _, r := range p.Refusals {
+		if asleep(r) {
+			return append(all, missingAsleep(h, command)...)
+		}
 		_, _, err := h.Journal.Base(r.Where)
 		unclear := errors.Is(err, change.ErrUnclear)
-		if unclear && holds(h.Tree, strings.TrimPrefix(r.Where, pamDir+"/")) {
+		if (unclear || h.kept(r.Where)) && holds(h.Tree, strings.TrimPrefix(r.Where, pamDir+"/")) {
 			continue
 		}
 		all = append(all, Difference{Where: r.Where, What: r.Why, Command: command, First: r.Hint, Unclear: unclear})
 	}
-	if len(p.Refusals) > 0 {
+	if len(all) > 0 {
 		return all
 	}
 	for _, f := range slices.Concat(p.Files, p.Shared) {
 		if f.Changes() && means(f.Path, f.Now) != means(f.Path, f.After) {
 			all = append(all, Difference{Where: f.Path, What: lacks(f), Command: command, File: &f})
 		}
+	}
+	return all
+}
+
+// kept tells whether setup leaves a file to another program: one that is marked so, or is a link.
+func (h *Host) kept(file string) bool {
+	text, err := h.Journal.Read(file)
+	return err == nil && strings.HasPrefix(file, pamDir+"/") && checkFile(h, file, text) != nil
+}
+
+// missingAsleep is for an sshd that doesn't run, and so doesn't tell what its settings come to: whether setup's
+// file is there, and PAM asks.
+func missingAsleep(h *Host, command string) []Difference {
+	var all []Difference
+	for _, r := range h.Journal.Records() {
+		now, err := h.Journal.Read(r.Path)
+		if err != nil || h.Journal.State(r.Path) == change.Made {
+			continue
+		}
+		f := change.File{Path: r.Path, Now: now}
+		switch {
+		case r.Path == DropIn && len(r.Edits) > 0:
+			f.After = []byte(strings.Join(r.Edits[0].Add, "\n"))
+			if means(DropIn, now) == means(DropIn, f.After) {
+				continue
+			}
+		case r.Path != pamDir+"/sshd", holds(h.Tree, "sshd"):
+			continue
+		default:
+			f.After = []byte(stack.OurName)
+		}
+		all = append(all, Difference{Where: r.Path, What: lacks(f), Command: command, First: "start sshd"})
 	}
 	return all
 }

@@ -45,6 +45,8 @@ func (h *Host) faults(service string) []program.Fault {
 type Journal interface {
 	Read(path string) ([]byte, error)
 	Base(path string) (base []byte, edited bool, err error)
+	Records() []change.Record
+	State(path string) change.State
 }
 
 // Refusal is why something isn't done, and what a person can do instead.
