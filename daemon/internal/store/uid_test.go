@@ -46,7 +46,7 @@ func TestNamesOf(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "backup")
 	file, err := os.OpenFile(backup, os.O_CREATE|os.O_RDWR, 0o600)
 	check(t, err)
-	_, err = WriteBackup(t.Context(), s.path, nil, file)
+	_, _, err = WriteBackup(t.Context(), s.path, nil, file)
 	check(t, err)
 	check(t, file.Close())
 	check(t, s.Close())
