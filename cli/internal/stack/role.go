@@ -46,7 +46,8 @@ var roles = map[Role]string{
 		pam_radius pam_radius_auth pam_tacplus pam_zfs_key pam_extrausers`,
 	Has: `pam_fprintd pam_u2f pam_pkcs11 pam_p11 pam_poldi pam_yubico pam_google_authenticator pam_oath pam_duo
 		pam_privacyidea pam_totp pam_otp pam_multiotp pam_linotp pam_opie pam_skey pam_authy pam_rublon pam_okta_auth pam_2fa
-		pam_ssh_agent_auth pam_rssh pam_howdy pam_otpw pam_usb pam_biometric pam_sss_gss`,
+		pam_ssh_agent_auth pam_rssh pam_howdy pam_otpw pam_usb pam_biometric pam_sss_gss
+		pam_cockpit_cert`,
 	Trusts: "pam_rootok pam_timestamp pam_rhosts pam_postgresok", // and pam_wheel with "trust"
 }
 

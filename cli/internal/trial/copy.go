@@ -75,7 +75,8 @@ func (c *copier) file(name, as string, depth int) (path string, err error) {
 }
 
 // line is l with a module to suit the purpose. Nothing that keeps count, runs programs or talks to a device
-// stays in a copy; what only says something of the circumstances has said yes.
+// stays in a copy; what only says something of the circumstances has said yes. A line that lets in at once
+// is for some users, as before, and the trial is about the others: a token isn't there, a condition is real.
 func (c *copier) line(l stack.Line) stack.Line {
 	if c.tree.Missing(l) != "" {
 		return l // libpam will say so, as it does in a login
@@ -90,6 +91,10 @@ func (c *copier) line(l stack.Line) stack.Line {
 			l.Args = append(slices.Clone(l.Args), "nodelay")
 		}
 		return l
+	case role == stack.Has && letsIn(l):
+		return with(l, "pam_deny.so")
+	case letsIn(l) && slices.Contains(conditions, l.Name()):
+		return l
 	case (role == stack.Knows || role == stack.Has) && (c.purpose == rightPassword || c.purpose == daemonGone):
 		return with(l, "pam_permit.so")
 	case role == stack.Knows, role == stack.Has, role == stack.Trusts, role == stack.Denies,
@@ -98,6 +103,12 @@ func (c *copier) line(l stack.Line) stack.Line {
 	}
 	return with(l, "pam_permit.so")
 }
+
+// conditions are modules that only look at the user and the host, and change nothing.
+var conditions = strings.Fields("pam_succeed_if pam_listfile pam_localuser pam_usertype pam_access pam_time pam_shells pam_wheel")
+
+// letsIn tells whether a yes of this line is the end.
+func letsIn(l stack.Line) bool { return l.Control.Action("success") == stack.Done }
 
 // ours is a line of our module, with the sockets that suit the purpose.
 func (c *copier) ours(l stack.Line) stack.Line {

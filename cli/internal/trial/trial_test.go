@@ -66,6 +66,9 @@ func TestWrongPassword(t *testing.T) {
 		{"takes any password", "auth sufficient pam_unix.so\nauth required pam_permit.so\n", "it is let in"},
 		{"asks for none", "auth requisite pam_deny.so\n" + ours, "no password is asked for"},
 		{"a module that isn't there", "auth required pam_ldap.so\n@include common-auth\n", "Module is unknown"},
+		{"some need no password", "auth sufficient pam_succeed_if.so user ingroup nopasswdlogin\n@include common-auth\n" + ours, ""},
+		{"a condition that all meet", "auth sufficient pam_succeed_if.so uid >= 0\n@include common-auth\n" + ours, "it is let in"},
+		{"a setting lets in", "auth sufficient pam_env.so\n@include common-auth\n" + ours, "it is let in"},
 		{"counters and programs stay out", "auth required pam_faillock.so preauth\nauth required pam_exec.so /bin/false\n@include common-auth\n" + ours, ""},
 	} {
 		got := trialOf(t, c.text).wrongPassword(context.Background(), "svc")
@@ -77,6 +80,14 @@ func TestWrongPassword(t *testing.T) {
 
 // Nobody listens for the module in these tests, so that the line counts only by refusing.
 func TestWithoutDaemon(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "pam_u2f.so")
+	permits, _ := filepath.Glob("/usr/lib/*/security/pam_permit.so")
+	if len(permits) == 0 {
+		t.Skip("no modules of PAM")
+	}
+	if err := os.Symlink(permits[0], token); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, text string
 		holds      bool
@@ -84,6 +95,8 @@ func TestWithoutDaemon(t *testing.T) {
 		{"required", "@include common-auth\nauth required pam_totpd.so\n", true},
 		{"optional", "@include common-auth\nauth optional pam_totpd.so\n", false},
 		{"never reached", "auth sufficient pam_unix.so\nauth required pam_totpd.so\n", false},
+		{"only for some", "auth sufficient pam_succeed_if.so user ingroup nopasswdlogin\n@include common-auth\nauth required pam_totpd.so\n", true},
+		{"only with a token", "auth sufficient " + token + "\n@include common-auth\nauth required pam_totpd.so\n", true},
 		{"only for root", "auth sufficient pam_rootok.so\n@include common-auth\nauth required pam_totpd.so\n", true},
 	} {
 		got := trialOf(t, c.text).daemonGone(context.Background(), "svc", daemonGone)
