@@ -69,6 +69,9 @@ can see it in the process list, it is refused.`,
 		Args:              atMostUser,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if name, err := otpauth.Algorithm(o.algorithm); err == nil { // else it is refused as it was typed
+				o.algorithm = name
+			}
 			if cmd.Flags().Changed("uri") {
 				return c.setKey(cmd.Context(), userOf(args), o)
 			}

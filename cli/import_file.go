@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/totpd/totpd/cli/internal/foreign"
 	"github.com/totpd/totpd/cli/internal/home"
@@ -46,8 +49,13 @@ func (c *command) fromGoogle(ctx context.Context, args []string, o importOptions
 		if err != nil {
 			return nil, err
 		}
+		there := 0
 		for _, n := range named {
 			f, err := readNamed(n.path, foreign.GoogleMax)
+			if n.maybe && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
+				continue
+			}
+			there++
 			who := n.user
 			if err == nil {
 				who, err = c.belongsTo(ctx, f, n)
@@ -64,6 +72,9 @@ func (c *command) fromGoogle(ctx context.Context, args []string, o importOptions
 				guessed[who] = append(guessed[who], len(all))
 			}
 			all = append(all, found)
+		}
+		if there == 0 {
+			return nil, fmt.Errorf("%s: no file matches", printable(arg))
 		}
 	}
 	for who, at := range guessed {
@@ -85,34 +96,45 @@ const sayWhose = "name it as USER=FILE"
 type stateOf struct {
 	user, path string
 	typed      bool // the user: else it is part of the name of a file, which may be called anything
+	maybe      bool // there need be no such file
 }
 
 // userHere stands in a path for the user, as in the option secret= of pam_google_authenticator.
 const userHere = "${USER}"
 
-// stateFiles returns the files of an argument: FILE, USER=FILE, or all files that a path with ${USER} matches.
+// stateFiles returns the files of an argument: FILE, USER=FILE, or those that a path with ${USER} may mean. Of the
+// latter only root's directory is looked at, where the users' names stand: what lies deeper may be in homes.
 func stateFiles(arg string) ([]stateOf, error) {
 	before, after, some := strings.Cut(arg, userHere)
 	if !some {
 		if user, path, ok := strings.Cut(arg, "="); ok && !strings.Contains(user, "/") {
-			return []stateOf{{user, path, true}}, nil
+			return []stateOf{{user: user, path: path, typed: true}}, nil
 		}
 		return []stateOf{{path: arg}}, nil
 	}
-	plain := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
-	paths, err := filepath.Glob(plain.Replace(before) + "*" + plain.Replace(after))
-	if err == nil && len(paths) == 0 {
-		err = errors.New("no file matches")
+	if strings.Contains(after, userHere) {
+		return nil, fmt.Errorf("%s: the user stands in it twice", printable(arg))
 	}
-	if err == nil && strings.Contains(after, userHere) {
-		err = errors.New("the user stands in it twice")
-	}
-	if err != nil {
+	dir, prefix := filepath.Split(before)
+	suffix, _, _ := strings.Cut(after, "/")
+	place, err := home.Locate(filepath.Join(dir, "any"))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", printable(arg), err)
+	case place.Owner != nil && os.Geteuid() == 0:
+		return nil, fmt.Errorf("%s: the users' names stand in a directory that isn't root's: %s", printable(arg), sayWhose)
+	}
+	entries, err := os.ReadDir(filepath.Dir(place.Path))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", printable(arg), errors.Unwrap(err))
 	}
 	var all []stateOf
-	for _, path := range paths {
-		all = append(all, stateOf{user: strings.TrimSuffix(strings.TrimPrefix(path, before), after), path: path})
+	for _, e := range entries {
+		user, fits := strings.CutPrefix(e.Name(), prefix)
+		user, fits2 := strings.CutSuffix(user, suffix)
+		if fits && fits2 && user != "" {
+			all = append(all, stateOf{user: user, path: before + user + after, maybe: true})
+		}
 	}
 	return all, nil
 }
