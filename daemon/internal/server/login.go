@@ -199,10 +199,13 @@ func (s *session) serve() error {
 	}
 	step, err := s.open(open)
 	for err == nil {
+		if !step.Done && !s.conn.place.is(waits(step)) {
+			return errLost
+		}
 		if err := s.deliver(step); err != nil || step.Done {
 			return err
 		}
-		if f, err = s.await(step); err != nil {
+		if f, err = s.await(); err != nil {
 			return err
 		}
 		ctx, cancel := s.stepContext()
@@ -213,15 +216,17 @@ func (s *session) serve() error {
 	return err
 }
 
-// await reads the person's answer. In the meantime the place is anybody's who needs it more.
-func (s *session) await(step login.Step) (wire.Frame, error) {
-	state := waiting
+// waits is the state of a place whose person is asked: from before the question is sent on, since a client that
+// doesn't read it waits too, the place is anybody's who needs it more.
+func waits(step login.Step) placeState {
 	if step.Reserved {
-		state = reserved
+		return reserved
 	}
-	if !s.conn.place.is(state) {
-		return wire.Frame{}, errLost
-	}
+	return waiting
+}
+
+// await reads the person's answer.
+func (s *session) await() (wire.Frame, error) {
 	f, err := s.read(wire.KindAnswer, personTime)
 	if err == nil && !s.conn.place.is(working) {
 		clear(f.Text)
