@@ -66,6 +66,11 @@ func (c Copied) place(path string, master []byte) (before string, err error) {
 			name = fmt.Sprintf("%s.%d", name, n)
 		}
 		err := os.Link(path, name)
+		if errors.Is(err, fs.ErrPermission) { // somebody else's file, such as root's
+			if err = fs.ErrExist; !exists(name) {
+				err = os.Rename(path, name)
+			}
+		}
 		if errors.Is(err, fs.ErrExist) && n < 1000 {
 			continue
 		}
@@ -94,4 +99,9 @@ func (c Copied) place(path string, master []byte) (before string, err error) {
 	}
 	defer dir.Close()
 	return before, dir.Sync()
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

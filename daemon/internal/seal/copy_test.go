@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -77,6 +79,44 @@ func TestCopyAndPlace(t *testing.T) {
 			if got := fmt.Sprintf(verb, v); strings.Contains(got, copied.Digits()) {
 				t.Errorf("%s of a %T prints the key: %s", verb, v, got)
 			}
+		}
+	}
+}
+
+// A key that is root's is set aside too, by an owner of the store who may not link to it (fs.protected_hardlinks).
+func TestPlaceBesideRootsFile(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, who makes the file")
+	}
+	dir, err := os.MkdirTemp("", "totpd") // a path that others may follow
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "key")
+	for _, err := range []error{os.WriteFile(path, []byte("zz"), 0o600), os.WriteFile(path+".before-restore", []byte("older"), 0o600), os.Chown(dir, 65534, 65534)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := Parse(strings.Repeat("ab", keySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := syscall.Setfsuid(65534); err != nil {
+		t.Fatal(err)
+	}
+	before, err := key.Place(path)
+	if err := syscall.Setfsuid(0); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || before != path+".before-restore.2" {
+		t.Fatal(before, err)
+	}
+	for file, want := range map[string]string{path: strings.Repeat("ab", keySize) + "\n", before: "zz", path + ".before-restore": "older"} {
+		if content, err := os.ReadFile(file); err != nil || string(content) != want {
+			t.Errorf("%s: %q, %v", file, content, err)
 		}
 	}
 }
