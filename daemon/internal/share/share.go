@@ -44,8 +44,11 @@ func (s *Slots) Take(ctx context.Context) (giveBack func(), err error) {
 	}
 	w := &waiter{requesterOf(ctx), make(chan struct{})}
 	s.mu.Lock()
-	s.waiting = append(s.waiting, w)
-	s.grant()
+	if s.may(w) { // none of those who wait may, or they wouldn't
+		s.give(w)
+	} else {
+		s.waiting = append(s.waiting, w)
+	}
 	s.mu.Unlock()
 	back := sync.OnceFunc(func() { s.giveBack(w) })
 	select {
@@ -85,7 +88,7 @@ func (s *Slots) grant() {
 	for {
 		next := -1
 		for i, w := range s.waiting {
-			if s.grouped[w.group] < s.free && s.held[w.name] < min(s.free, s.each) && (next < 0 || s.before(w, s.waiting[next])) {
+			if s.may(w) && (next < 0 || s.before(w, s.waiting[next])) {
 				next = i
 			}
 		}
@@ -94,11 +97,20 @@ func (s *Slots) grant() {
 		}
 		w := s.waiting[next]
 		s.waiting = slices.Delete(s.waiting, next, next+1)
-		s.free--
-		s.held[w.name]++
-		s.grouped[w.group]++
-		close(w.granted)
+		s.give(w)
 	}
+}
+
+// may says whether there is a slot for w now.
+func (s *Slots) may(w *waiter) bool {
+	return s.grouped[w.group] < s.free && s.held[w.name] < min(s.free, s.each)
+}
+
+func (s *Slots) give(w *waiter) {
+	s.free--
+	s.held[w.name]++
+	s.grouped[w.group]++
+	close(w.granted)
 }
 
 // before says whether a gets a slot before b, who came first.
