@@ -41,7 +41,7 @@ func newEnrol(c *command) *cobra.Command {
 else that makes time-based one-time codes (TOTP). You are asked for your
 password, shown a QR code and the same key as text, and asked for the first
 code. Only that code activates the key; without it nothing changes, and the key
-is void after 10 minutes. If you have a device already, this adds one more: you
+expires after 10 minutes. If you have a device already, this adds one more: you
 are also asked for a code of it, or for a recovery code.
 
 With the first device come ten recovery codes. Each lets you in once when the
@@ -60,8 +60,8 @@ recovery_codes; with --uri it prints what status --json prints, and those.
 
 root does this for USER without being asked for anything but the first code,
 which USER reads out; with --no-confirm there is none, and the key counts at
-once. root also gives USER a key that exists already, as that of a hardware
-token, with --uri; for an event-based token (HOTP) the link has its counter.
+once. root also gives USER a key that exists already, of a hardware token
+say, with --uri; for an event-based token (HOTP) the link has its counter.
 Others may do both whom polkit allows org.totpd.manage.enrol. The link is in a
 FILE, or read from standard input by --uri -; on a command line, where everybody
 can see it in the process list, it is refused.`,
@@ -79,10 +79,10 @@ can see it in the process list, it is refused.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.name, "name", "", "call the `DEVICE` so (default \"phone\";\nwith --uri \"token\")")
+	f.StringVar(&o.name, "name", "", "name of the `DEVICE` (default \"phone\";\nwith --uri \"token\")")
 	f.IntVar(&o.digits, "digits", 0, "the device shows `N` digits: 6 or 8")
 	f.IntVar(&o.period, "period", 0, "for `SECONDS`: 30 or 60")
-	f.StringVar(&o.algorithm, "algorithm", "", "by `HASH`: SHA1, SHA256 or SHA512; not every app\nknows others than 6, 30 and SHA1")
+	f.StringVar(&o.algorithm, "algorithm", "", "by `HASH`: SHA1, SHA256 or SHA512; many apps support\nonly 6 digits, 30 seconds and SHA1")
 	f.StringVar(&o.qr, "qr", "", "draw the code: `HOW` is utf8, ascii or none")
 	f.StringVar(&o.png, "qr-png", "", "write the QR code to a new `FILE` as a picture")
 	f.StringVar(&o.save, "save", "", "write the recovery codes to a new `FILE`")
@@ -242,6 +242,6 @@ func codeOf(err error) control.ErrorCode {
 func errVoid() error {
 	return &control.Error{
 		Code:    control.ErrNoPending,
-		Message: "no right code came in time: the key shown is void, nothing was changed",
+		Message: "no right code came in time: the key shown has expired, nothing was changed",
 	}
 }

@@ -45,7 +45,7 @@ func TestManual(t *testing.T) {
 	parse([]string{"-h"}, &usage)
 	lines, events := readFile(t, "internal/audit/line.go"), readFile(t, "internal/audit/audit.go")
 	_, results, _ := strings.Cut(page, "\n.It Li TOTPD_RESULT\nOne of ")
-	results, _, _ = strings.Cut(results, "\n")
+	results, _, _ = strings.Cut(results, "\n.It")
 	for _, c := range []struct {
 		what     string
 		said, is []string
