@@ -193,7 +193,7 @@ func modes() string {
 
 // open looks at the host and takes the record of changes for itself.
 func (s *setup) open() (err error) {
-	if s.scratch, err = plan.NewScratch(); err != nil {
+	if s.scratch, err = plan.NewScratch(); err != nil && !s.undo {
 		return err
 	}
 	journal := change.Open

@@ -81,6 +81,7 @@ func (s *setup) writeBack(p *plan.Plan) {
 		p.Refusals = append(p.Refusals, &plan.Refusal{Where: where, Why: err.Error(), Hint: hint})
 	}
 	c := change.Change{Why: "totpctl setup --undo", At: s.now(), Tools: s.journal.Tools()}
+	var unrecorded error
 	waited := 0 // how many of the files, one after the other, wait for another one
 	for files := slices.Clone(p.Files); len(files) > 0; {
 		f := files[0]
@@ -97,9 +98,15 @@ func (s *setup) writeBack(p *plan.Plan) {
 			continue
 		}
 		c.Files = []change.File{f}
-		if err := s.journal.Apply(c); err != nil {
+		switch err := s.journal.TakeBack(c); {
+		case errors.Is(err, change.ErrUnrecorded):
+			unrecorded = err
+		case err != nil:
 			left(f.Path, err, backHint(f))
 		}
+	}
+	if unrecorded != nil {
+		left(change.Dir, unrecorded, "make room there, and then again: totpctl setup --undo")
 	}
 	back := &tools{setup: s}
 	c.Files = nil
@@ -211,6 +218,9 @@ func (s *setup) addTools(ctx context.Context, p *plan.Plan) {
 func (s *setup) tryWithout(ctx context.Context, p *plan.Plan) (all []trial.Check) {
 	tree := p.Tree(s.host)
 	t, err := s.trial(ctx, tree)
+	if err == nil && s.scratch == "" {
+		err = errors.New("there is no room for copies of PAM's files")
+	}
 	if err != nil {
 		return []trial.Check{{What: "logins can be tried", Cause: err.Error(), Warning: true}}
 	}
@@ -256,6 +266,10 @@ func (s *setup) tryWithout(ctx context.Context, p *plan.Plan) (all []trial.Check
 // sshdWithout has sshd check its settings as they will be. Faults that it has now already are a warning.
 func (s *setup) sshdWithout(ctx context.Context, p *plan.Plan) trial.Check {
 	c := trial.Check{Service: "sshd", What: "sshd accepts its settings without ours", OK: true}
+	if s.scratch == "" {
+		c.OK, c.Cause, c.Warning = false, "there is no room for a copy of them", true
+		return c
+	}
 	if err := plan.CheckSSHD(ctx, s.host, p); err != nil {
 		c.OK, c.Cause, c.Warning = false, err.Error(), s.host.SSHD.Check(ctx) != nil
 		c.Hint = "fix that setting"

@@ -75,6 +75,27 @@ func (j *Journal) Apply(c Change) error {
 	return fmt.Errorf("%w; everything is as it was before", err)
 }
 
+// ErrUnrecorded says that files were taken back, and that the journal doesn't know it.
+var ErrUnrecorded = errors.New("the files are taken back, but that can't be recorded")
+
+// TakeBack is Apply for what must be done also where the journal can't be written, as on a full disk. A later
+// Undo finds the files as they were before, and drops them from the journal.
+func (j *Journal) TakeBack(c Change) error {
+	err := j.Apply(c)
+	if !noRoom(err) {
+		return err
+	}
+	for _, f := range c.Files {
+		if now, readErr := j.Read(f.Path); readErr != nil || sum(now) != sum(f.Now) {
+			return errors.Join(err, readErr)
+		}
+	}
+	if _, writeErr := j.write(c.Files); writeErr != nil {
+		return writeErr
+	}
+	return fmt.Errorf("%w: %w", ErrUnrecorded, err)
+}
+
 // write writes files in order and returns those that it has begun with.
 func (j *Journal) write(files []File) (done []File, err error) {
 	for _, f := range files {

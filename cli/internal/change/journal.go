@@ -77,10 +77,14 @@ func Look(root string) (*Journal, error) {
 
 func (j *Journal) open() (err error) {
 	dir := filepath.Join(j.root, Dir)
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o700)); err != nil {
+	if err := private(dir); err != nil {
 		return err
 	}
-	if j.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	name := filepath.Join(dir, "lock")
+	if j.lock, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600); noRoom(err) {
+		j.lock, err = os.Open(name)
+	}
+	if err != nil {
 		return err
 	}
 	defer func() {
@@ -92,6 +96,14 @@ func (j *Journal) open() (err error) {
 		return ErrBusy
 	}
 	return j.load()
+}
+
+// private makes a directory that is root's alone. Where it is so already, nothing is written.
+func private(dir string) error {
+	if at, err := os.Lstat(dir); err == nil && at.IsDir() && at.Mode().Perm() == 0o700 {
+		return nil
+	}
+	return errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o700))
 }
 
 // Exists tells whether there is a journal, without making one.

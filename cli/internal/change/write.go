@@ -11,10 +11,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noRoom tells whether a file system takes nothing more.
+func noRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS)
+}
+
 // writeFile puts text in place of a file, whole or not at all, also when the machine stops half-way. Owner,
 // mode and extended attributes (an SELinux label, an access list) are those of the file before; a new file
-// is root's, with mode 0644.
-func writeFile(name string, text []byte) (err error) {
+// is root's, with mode 0644. On a full disk, a text that needs no more room than the one before is written over it.
+func writeFile(name string, text []byte) error {
+	err := replaceFile(name, text)
+	if !noRoom(err) {
+		return err
+	}
+	if at, statErr := os.Lstat(name); statErr != nil || !at.Mode().IsRegular() || at.Size() < int64(len(text)) {
+		return err
+	}
+	f, openErr := os.OpenFile(name, os.O_WRONLY, 0)
+	if openErr != nil {
+		return err
+	}
+	if overErr := errors.Join(write(f, text), f.Truncate(int64(len(text))), f.Sync(), f.Close()); overErr != nil {
+		return errors.Join(err, overErr)
+	}
+	return nil
+}
+
+func replaceFile(name string, text []byte) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".totpd-")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, plain(err))
