@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -22,14 +23,20 @@ func (s *setup) watch(on bool) {
 		}
 		return
 	}
-	verb := "disable"
-	if on {
-		verb = "enable"
+	steps := [][]string{{"enable", "--now"}}
+	if !on {
+		// A check that the changes have started has nothing to tell any more.
+		steps = [][]string{{"disable", "--now"}, {"stop", "totpd-check.service"}}
 	}
 	ctx, stop := context.WithTimeout(context.Background(), toolMax)
 	defer stop()
-	out, err := exec.CommandContext(ctx, "systemctl", append([]string{"--quiet", verb, "--now"}, watchers...)...).CombinedOutput()
-	if err != nil {
-		s.say("systemctl %s --now %s: %v: %s", verb, strings.Join(watchers, " "), err, strings.TrimSpace(string(out)))
+	for _, words := range steps {
+		if !slices.Contains(words, "stop") {
+			words = append(words, watchers...)
+		}
+		out, err := exec.CommandContext(ctx, "systemctl", append([]string{"--quiet"}, words...)...).CombinedOutput()
+		if err != nil {
+			s.say("systemctl %s: %v: %s", strings.Join(words, " "), err, strings.TrimSpace(string(out)))
+		}
 	}
 }
