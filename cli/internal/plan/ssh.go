@@ -67,12 +67,14 @@ type SSH struct {
 	old         bool   // before 8.7 another keyword had to agree with KbdInteractiveAuthentication
 	rootMethods string // AuthenticationMethods of root alone; empty: as for everybody
 	rootLogin   string // PermitRootLogin of root alone
+	rootBlocks  []rootBlock
 	roots       []string
 }
 
 // withKey tells whether a key may come before the code, so that PAM must do without the password.
 func (s *SSH) withKey() bool {
-	return s.Mode == AnyCode || s.Mode == KeyCode || strings.Contains(s.rootMethods, "publickey,keyboard-interactive")
+	return s.Mode == AnyCode || s.Mode == KeyCode || strings.Contains(s.rootMethods, "publickey,keyboard-interactive") ||
+		slices.ContainsFunc(s.rootBlocks, func(b rootBlock) bool { return strings.Contains(b.methods, "publickey,keyboard-interactive") })
 }
 
 // methods are AuthenticationMethods.
@@ -105,7 +107,9 @@ func (p *Plan) workOutSSH(ctx context.Context, h *Host, mode Mode, onePrompt boo
 		return sshdSays(err)
 	}
 	p.SSH.roots = rootNames(h)
-	p.SSH.forRoot(root)
+	if r := p.SSH.forRoot(h, before, root); r != nil {
+		return r
+	}
 	text := p.SSH.text()
 	if major < 8 || major == 8 && minor < 2 {
 		return &Refusal{h.SSHD.Program, fmt.Sprintf("OpenSSH %d.%d can't include files", major, minor),
@@ -207,6 +211,15 @@ AuthenticationMethods %s
 	if s.old {
 		b.WriteString("ChallengeResponseAuthentication yes\n")
 	}
+	if len(s.rootBlocks) > 0 {
+		b.WriteString("\n# Where root may log in stays as the Match blocks of this host have it.\n")
+	}
+	for _, block := range s.rootBlocks {
+		fmt.Fprintf(&b, "Match User %s %s\n\tPermitRootLogin %s\n", strings.Join(s.roots, ","), block.match, block.login)
+		if block.methods != "" {
+			fmt.Fprintf(&b, "\tAuthenticationMethods %s\n", block.methods)
+		}
+	}
 	if s.rootMethods != "" {
 		fmt.Fprintf(&b, "\n# %s\nMatch User %s\n", s.Root, strings.Join(s.roots, ","))
 		if s.rootLogin != "" {
@@ -232,18 +245,60 @@ func settingsOf(text []byte) []string {
 // alone ("prohibit-password"), sshd ends every login of root that PAM lets in: "PAM auth succeeded when it should
 // have failed". So root gets PermitRootLogin yes, and methods that begin with the key: without one nobody comes
 // to the password.
-func (s *SSH) forRoot(root *sshd.Settings) {
+//
+// Where Match blocks set PermitRootLogin, each has its counterpart in our file, in the same order: ours comes first,
+// and would open what they close.
+func (s *SSH) forRoot(h *Host, everybody, root *sshd.Settings) *Refusal {
 	if s.Mode == KeyOrPasswordCode || !root.Pubkey {
-		return
+		return nil
 	}
-	switch root.RootLogin {
+	config, err := sshd.ReadConfigWith(h.Root, h.config(), map[string][]byte{DropIn: nil})
+	if err != nil {
+		return &Refusal{h.config(), err.Error(), "nothing was changed"}
+	}
+	_, conditional := config.Setting("PermitRootLogin")
+	general := root.RootLogin
+	if len(conditional) > 0 {
+		general = everybody.RootLogin
+	}
+	s.rootLogin, s.rootMethods = rootBy(general)
+	switch general {
 	case "prohibit-password":
-		s.rootMethods, s.rootLogin = "publickey,keyboard-interactive", "yes"
 		s.Root = "root needs a key, as before, and then a code like everybody; so do keys that are added later."
 	case "forced-commands-only":
-		s.rootMethods = "publickey"
 		s.Root = "root's keys run the commands that they are bound to, as before, without a code."
 	}
+	needed := s.rootMethods != ""
+	for _, d := range conditional {
+		block := rootBlock{match: strings.ReplaceAll(d.Match, ", ", " "), login: strings.ToLower(strings.Join(d.Args, " "))}
+		login, methods := rootBy(block.login)
+		if needed = needed || methods != ""; login != "" {
+			block.login = login
+		}
+		if block.methods = methods; block.login == "yes" && methods == "" {
+			block.methods = s.methods()
+		}
+		s.rootBlocks = append(s.rootBlocks, block)
+	}
+	if !needed {
+		s.rootBlocks = nil
+	}
+	return nil
+}
+
+// rootBlock is what holds for root under conditions of the host's own.
+type rootBlock struct{ match, login, methods string }
+
+// rootBy returns PermitRootLogin and AuthenticationMethods for a PermitRootLogin that was meant without totpd; empty:
+// as it is.
+func rootBy(was string) (login, methods string) {
+	switch was {
+	case "prohibit-password", "without-password":
+		return "yes", "publickey,keyboard-interactive"
+	case "forced-commands-only":
+		return "", "publickey"
+	}
+	return "", ""
 }
 
 // rootNames are the users that sshd treats as root: all whose number is 0.

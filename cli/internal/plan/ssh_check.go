@@ -43,6 +43,10 @@ func (p *Plan) checkRoot(ctx context.Context, h *Host) *Refusal {
 	if p.SSH.rootMethods == "" {
 		return nil
 	}
+	if len(p.SSH.rootBlocks) > 0 { // compareLogins looks at each
+		p.note("ssh: %s", p.SSH.Root)
+		return nil
+	}
 	got, err := h.effective(ctx, p.files(), sshd.From("root"))
 	if err != nil {
 		return sshdSays(err)

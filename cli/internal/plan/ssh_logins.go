@@ -83,7 +83,11 @@ func (p *Plan) compareLogin(ctx context.Context, h *Host, config *sshd.Config, g
 		return "", sshdSays(err)
 	}
 	ways := waysFor(who, after)
-	if waysOf(ways) == waysOf(waysFor(who, general)) || who.uid == 0 && (after.RootLogin == "no" || p.SSH.rootMethods != "" && waysOf(after.Methods) == p.SSH.rootMethods) {
+	if who.uid == 0 {
+		if done, r := p.compareRoot(ctx, h, after, c); done || r != nil {
+			return "", r
+		}
+	} else if waysOf(ways) == waysOf(waysFor(who, general)) {
 		return "", nil
 	}
 	place, by := decides(config, who, &c)
@@ -110,6 +114,28 @@ func (p *Plan) compareLogin(ctx context.Context, h *Host, config *sshd.Config, g
 			"let the block ask for keyboard-interactive in place of password, and leave KbdInteractiveAuthentication on; or take the block out"}
 	}
 	return fmt.Sprintf("can't log in at all (%s); before by %s", by, cmp.Or(was, "nothing")), nil
+}
+
+// compareRoot looks at whether root may log in at all: what was closed stays closed, and what was open open.
+func (p *Plan) compareRoot(ctx context.Context, h *Host, after *sshd.Settings, c sshd.Connection) (done bool, r *Refusal) {
+	before, err := h.effective(ctx, map[string][]byte{DropIn: nil}, &c)
+	if err != nil {
+		return false, sshdSays(err)
+	}
+	root := &alike{}
+	switch was, is := waysFor(root, before), waysFor(root, after); {
+	case before.RootLogin == "no" && after.RootLogin != "no":
+		return false, &Refusal{DropIn, "root could log in where PermitRootLogin is no now" + whence(*sshd.From(c.User), c),
+			"set PermitRootLogin in no Match block that ends with Exec; or leave it out of Match blocks"}
+	case len(was) == 0:
+		return true, nil
+	case len(is) == 0 && before.RootLogin != "yes" && p.SSH.Mode != KeyOrPasswordCode:
+		return false, &Refusal{DropIn, fmt.Sprintf("root could not log in any longer%s; before by %s", whence(*sshd.From(c.User), c), strings.ReplaceAll(waysOf(was), " ", " or ")),
+			"say in the block that means root: PermitRootLogin yes, and AuthenticationMethods publickey,keyboard-interactive"}
+	case len(is) > 0 && before.RootLogin != "yes":
+		return waysOf(is) == "publickey,keyboard-interactive" || before.RootLogin == "forced-commands-only", nil
+	}
+	return false, nil
 }
 
 // asks tells whether a code is asked for on a way.
