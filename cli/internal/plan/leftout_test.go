@@ -30,7 +30,8 @@ func TestLeftOutIsNotMissing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.Root, "etc/pam.d/vsftpd"), []byte(vsftpd), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if found := Missing(context.Background(), h, wants); len(found) != 1 || found[0].Where != "/etc/pam.d/vsftpd" {
+	if found := Missing(context.Background(), h, wants); len(found) != 1 || found[0].Where != "/etc/pam.d/vsftpd" ||
+		found[0].What != "it asks for a code, which its program can't: totpctl setup had left it out" {
 		t.Errorf("with vsftpd's own file again: %+v", found)
 	}
 }

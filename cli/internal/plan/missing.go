@@ -245,6 +245,8 @@ func lacks(f change.File) string {
 		return "the file is gone that totpctl setup has made"
 	case !strings.HasPrefix(f.Path, pamDir+"/"):
 		return "it no longer says what totpctl setup has put there"
+	case bytes.Contains(f.After, []byte(PlainPrefix)) && !bytes.Contains(f.After, []byte(stack.OurName)):
+		return "it asks for a code, which its program can't: totpctl setup had left it out"
 	case !bytes.Contains(f.Now, []byte(stack.OurName)) && bytes.Contains(f.After, []byte(stack.OurName)):
 		return "the line is gone that asks for a code: logins are as before totpctl setup"
 	}
