@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -296,8 +297,8 @@ func (d *Dialogue) origin() audit.Event {
 		user = d.open.User
 	}
 	from := d.open.RHost
-	if d.speaker {
-		from = strings.TrimPrefix(from+", says "+d.caller.User, ", ")
+	if d.speaker || !d.caller.Root && from != "" { // anybody could put the blame on another host
+		from = strings.TrimPrefix(from+", says "+cmp.Or(d.caller.User, fmt.Sprintf("uid %d", d.caller.UID)), ", ")
 	}
 	return audit.Event{
 		User: user, Service: d.open.Service, Source: from, TTY: d.open.TTY,

@@ -125,3 +125,23 @@ func TestNotASpeakerIsToldAtOnce(t *testing.T) {
 		t.Errorf("%+v, %+v", got, e)
 	}
 }
+
+// Nor can anybody else who isn't root put the blame on another host.
+func TestTheWordOfOthers(t *testing.T) {
+	for _, c := range []struct {
+		caller       Caller
+		user, source string
+	}{
+		{Caller{UID: 1000, User: "bob"}, "alice", "192.0.2.7, says bob"},
+		{Caller{UID: 1000, User: "bob"}, "mallory", "192.0.2.7, says bob"},
+		{Caller{UID: 1234}, "alice", "192.0.2.7, says uid 1234"},
+		{radius, "alice", "192.0.2.7, says freerad"},
+		{Caller{Root: true}, "mallory", "192.0.2.7"},
+	} {
+		w := speaking()
+		w.Begin(c.caller, wire.Open{User: c.user, Service: "sshd", RHost: "192.0.2.7"}).Open(context.Background())
+		if e := w.last(t, 1); e.Source != c.source {
+			t.Errorf("uid %d: from %q, want %q", c.caller.UID, e.Source, c.source)
+		}
+	}
+}
