@@ -331,6 +331,9 @@ func (s *server) wrong(keyword, right string) (place, remedy, more string) {
 	}
 	place = lines[0].Place.String()
 	remedy = fmt.Sprintf("sed -i '%ds/.*/%s/' %s", lines[0].Line, line, shell(lines[0].File)) + check
+	if lines[0].All { // without it, what stands in no Match block counts; and "any" is not for a Match block
+		remedy = fmt.Sprintf("sed -i '%dd' %s", lines[0].Line, shell(lines[0].File)) + check
+	}
 	for _, later := range lines[1:] {
 		if strings.EqualFold(strings.Join(later.Args, " "), right) {
 			more = fmt.Sprintf("; %s says %s, but the first line counts", later.Place, right)

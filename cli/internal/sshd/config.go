@@ -25,6 +25,7 @@ type Directive struct {
 	Keyword string   // lower case
 	Args    []string // quotes taken off
 	Match   string   // the conditions it stands under: "user backup"; empty: for everybody
+	All     bool     // it stands below "Match all": for everybody, and before what stands in no Match block
 }
 
 func (d Directive) String() string { return d.Keyword + " " + strings.Join(d.Args, " ") }
@@ -60,6 +61,7 @@ func ReadConfigWith(root, name string, files map[string][]byte) (*Config, error)
 }
 
 // Setting returns the lines that set a keyword, those for everybody first: of them, the first counts.
+// What stands below "Match all" comes before what stands in no Match block.
 func (c *Config) Setting(keyword string) (everybody, conditional []Directive) {
 	for _, d := range c.Directives {
 		switch {
@@ -70,6 +72,15 @@ func (c *Config) Setting(keyword string) (everybody, conditional []Directive) {
 			conditional = append(conditional, d)
 		}
 	}
+	slices.SortStableFunc(everybody, func(a, b Directive) int {
+		switch {
+		case a.All == b.All:
+			return 0
+		case a.All:
+			return -1
+		}
+		return 1
+	})
 	return everybody, conditional
 }
 
@@ -182,7 +193,7 @@ func both(outer, inner string) string {
 // its conditions; "Match all" is for everybody.
 func Parse(name string, text []byte) []Directive {
 	var all []Directive
-	match := ""
+	match, forAll := "", false
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -190,13 +201,13 @@ func Parse(name string, text []byte) []Directive {
 		if keyword == "" {
 			continue
 		}
-		d := Directive{Place: Place{name, number}, Keyword: canonical(keyword), Args: args, Match: match}
+		d := Directive{Place: Place{name, number}, Keyword: canonical(keyword), Args: args, Match: match, All: forAll}
 		if d.Keyword == "match" {
 			match = strings.Join(args, " ")
-			if strings.EqualFold(match, "all") {
+			if forAll = strings.EqualFold(match, "all"); forAll {
 				match = ""
 			}
-			d.Match = ""
+			d.Match, d.All = "", false
 		}
 		all = append(all, d)
 	}

@@ -97,6 +97,18 @@ PasswordAuthentication no
 	}
 }
 
+// sshd goes by "Match all" before what stands in no block.
+func TestMatchAllCountsFirst(t *testing.T) {
+	root := hostWith(t, map[string]string{"etc/ssh/sshd_config": "AuthenticationMethods yes\nMatch User x\nAuthenticationMethods no\nMatch all\nAuthenticationMethods no\n"})
+	c, err := ReadConfig(root, ConfigFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if everybody, _ := c.Setting("AuthenticationMethods"); len(everybody) != 2 || everybody[0].Line != 5 {
+		t.Errorf("%v", everybody)
+	}
+}
+
 func TestConfigThatCannotBeRead(t *testing.T) {
 	root := hostWith(t, map[string]string{"etc/ssh/sshd_config": "Include sshd_config\n", "etc/ssh/twice": "Include twice\nInclude twice\n"})
 	for _, name := range []string{ConfigFile, "/etc/ssh/twice"} {
