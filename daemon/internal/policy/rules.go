@@ -51,7 +51,7 @@ type condition struct {
 // conditions are all that there are. That on groups is the last: it is the one that somebody has to be
 // asked about.
 var conditions = []condition{
-	{"users", usersMet, spelling, covers(func(r Rule) []string { return r.Users })},
+	{"users", usersMet, userSpelling, covers(func(r Rule) []string { return r.Users })},
 	{"services", servicesMet, spelling, covers(func(r Rule) []string { return r.Services })},
 	{
 		"from",
@@ -76,7 +76,30 @@ func covers(of func(Rule) []string) func(a, b Rule) bool {
 	}
 }
 
-func usersMet(r Rule, q Question) Met { return oneOf(r.Users, q.User) }
+// usersMet takes a name with a domain and one without (alice@example.com, EXAMPLE\alice, alice) for one user's, perhaps:
+// which of them a directory gives for canonical is set elsewhere.
+func usersMet(r Rule, q Question) Met {
+	met := oneOf(r.Users, q.User)
+	name, domain := bare(q.User)
+	if met == No && slices.ContainsFunc(r.Users, func(n string) bool {
+		n, other := bare(n)
+		return strings.EqualFold(n, name) && (domain == "") != (other == "")
+	}) {
+		return Unknown
+	}
+	return met
+}
+
+// bare takes the domain off a user's name, as SSSD and winbind write it.
+func bare(user string) (name, domain string) {
+	if name, domain, found := strings.Cut(user, "@"); found {
+		return name, domain
+	}
+	if i := strings.LastIndexByte(user, '\\'); i >= 0 {
+		return user[i+1:], user[:i]
+	}
+	return user, ""
+}
 
 func servicesMet(r Rule, q Question) Met { return oneOf(r.Services, q.Service) }
 
@@ -90,6 +113,14 @@ func oneOf(list []string, name string) Met {
 		return Unknown
 	}
 	return No
+}
+
+// userSpelling says why usersMet returns Unknown.
+func userSpelling(r Rule, q Question) string {
+	if oneOf(r.Users, q.User) == No {
+		return "a name of it differs in the domain only"
+	}
+	return spelling(r, q)
 }
 
 // spelling says why oneOf returns Unknown.

@@ -38,6 +38,9 @@ func TestUnknown(t *testing.T) {
 		"no service":         {Rule{Services: []string{"su"}}, Question{Service: ""}, "services: the program gave no service", Required},
 		"a service in caps":  {Rule{Services: []string{"su"}}, Question{Service: "SU"}, "services: a name of it differs", Required},
 		"a user in caps":     {Rule{Users: []string{"Alice"}}, Question{User: "alice"}, "users: a name of it differs", Required},
+		"a user in a domain": {Rule{Users: []string{"alice@example.org"}}, Question{User: "alice"}, "users: a name of it differs in the domain only", Required},
+		"of a domain":        {Rule{Users: []string{"Alice"}}, Question{User: "EXAMPLE\\alice"}, "users: a name of it differs in the domain only", Required},
+		"in another domain":  {Rule{Users: []string{"alice@example.org"}}, Question{User: "alice@example.com"}, "", Exempt},
 		"another user":       {Rule{Users: []string{"bob"}}, Question{User: "alice"}, "", Exempt},
 	} {
 		tt.rule.Line, tt.rule.Require = 1, Required
