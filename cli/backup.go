@@ -153,6 +153,9 @@ func (c *command) restore(ctx context.Context, path string, yes bool) error {
 		}
 	}
 	c.say("hint: %s", system.ResumeDaemon())
+	if here, err := os.Hostname(); err == nil && report.Host != "" && report.Host != here {
+		c.say("hint: the backup is of another host: if its users have other uids here, totpctl adopt --all lists and keeps their accounts")
+	}
 	return nil
 }
 

@@ -32,6 +32,11 @@ type Account struct {
 	Broken string `json:"broken,omitempty"`
 }
 
+// Owned says whether there is something in the account that only the user with its UID may use.
+func (a Account) Owned() bool {
+	return a.UID != nil && (a.Enrolled || a.RecoveryLeft > 0 || len(a.Bypass) > 0)
+}
+
 // Device is what may be told of a device.
 type Device struct {
 	Name      string    `json:"name"`

@@ -366,6 +366,14 @@ var faults = []fault{
 		h.account(0)
 		h.Lookup = func(name string) (*user.User, error) { return &user.User{Username: name, Uid: "0"}, nil }
 	}, want: "people-uid", remedy: "totpctl adopt games", root: true},
+	{name: "made anew, several", plant: func(h *host) {
+		h.account(0)
+		uri := control.Secret("otpauth://totp/x:x?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+		if _, err := control.NewClient(h.path("run/totpd/control.sock")).Set(h.Context(), control.SetRequest{User: "news", URI: uri}); err != nil {
+			h.Fatal(err)
+		}
+		h.Lookup = func(name string) (*user.User, error) { return &user.User{Username: name, Uid: "0"}, nil }
+	}, want: "people-uid", remedy: "totpctl adopt --all", root: true},
 	{name: "renamed", plant: func(h *host) {
 		h.account(0)
 		u, err := user.Lookup(somebody)

@@ -108,20 +108,29 @@ func (x *exam) hasUID(uid uint32) string {
 
 // judgeGone finds accounts whose users the host no longer knows, or knows by another name or uid.
 func (x *exam) judgeGone() {
-	var gone []string
+	var gone, moved []string
+	one := "" // what is said of the only one who moved
 	for _, a := range x.accounts[:min(len(x.accounts), lookedUp)] {
 		var unknown user.UnknownUserError
 		switch u, err := x.lookup(a.User); {
-		case errors.As(err, &unknown) && a.UID != nil && x.hasUID(*a.UID) != "":
+		case errors.As(err, &unknown) && (a.Owned() || a.MustEnrol && a.UID != nil) && x.hasUID(*a.UID) != "":
 			now := x.hasUID(*a.UID)
 			x.found("people-renamed", "", "totpctl adopt "+shell(now)+" "+shell(a.User)+"  # if it is the same person; else: totpctl disable "+shell(a.User),
 				"uid %d is the user %s now, and its account is that of %s: every login as %s is refused", *a.UID, now, a.User, now)
 		case errors.As(err, &unknown):
 			gone = append(gone, a.User)
-		case err == nil && a.UID != nil && u.Uid != strconv.FormatUint(uint64(*a.UID), 10):
-			x.found("people-uid", "", "totpctl adopt "+shell(a.User)+"  # if it is the same person; else: totpctl reset "+shell(a.User),
-				"the account of %s belongs to uid %d, and the user has uid %s now: every login is refused", a.User, *a.UID, u.Uid)
+		case err == nil && a.Owned() && u.Uid != strconv.FormatUint(uint64(*a.UID), 10):
+			moved = append(moved, a.User)
+			one = fmt.Sprintf("the account of %s belongs to uid %d, and the user has uid %s now: every login is refused", a.User, *a.UID, u.Uid)
 		}
+	}
+	switch len(moved) {
+	case 0:
+	case 1:
+		x.found("people-uid", "", "totpctl adopt "+shell(moved[0])+"  # if it is the same person; else: totpctl reset "+shell(moved[0]), "%s", one)
+	default:
+		x.found("people-uid", "", "totpctl adopt --all  # if they are the same people, as after a backup of another host was restored; else totpctl reset for each who is not",
+			"accounts belong to other uids than their users have now, and every login of these is refused: %s", few(moved))
 	}
 	if x.mute {
 		x.unseen("people", "whether the host still knows the users of all accounts: %v", errMute)
