@@ -234,3 +234,17 @@ func TestKnownUIDIsNotLookedUp(t *testing.T) {
 		t.Errorf("%v, %v", acc.UID, err)
 	}
 }
+
+// A bypass code under the new name doesn't hide the devices under the former one.
+func TestBypassHidesNoFormerName(t *testing.T) {
+	h := newHost(t, passwd{"alice": 1})
+	h.enrol("alice")
+	h.users = passwd{"alicia": 1}
+	h.change("alicia", func(acc account.Account) account.Account {
+		acc.Bypass = []account.Bypass{{ID: "b", Hash: make([]byte, account.MarkSize), Uses: 1, Made: time.Unix(1, 0).UTC(), Expires: time.Unix(2, 0).UTC()}}
+		return acc
+	})
+	if got := h.check("alicia"); got != "renamed from alice" {
+		t.Errorf("%q", got)
+	}
+}
