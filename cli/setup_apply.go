@@ -58,7 +58,7 @@ func (s *setup) tryAll(ctx context.Context, p *plan.Plan) []trial.Check {
 		all = append(all, t.Without(ctx, name, s.host.Tree)...)
 	}
 	if p.SSH != nil { // the plan would have been refused otherwise
-		all = append(all, trial.Check{Service: "sshd", What: "it takes its settings, and they come to what is meant", OK: true})
+		all = append(all, trial.Check{Service: "sshd", What: "sshd accepts the new settings, and they come to what is meant", OK: true})
 	}
 	return all
 }

@@ -182,7 +182,7 @@ func (s *setup) afterwards(p *plan.Plan) {
 	s.say("\nDone. Backups are in %s.", backups)
 	s.say("Keep this root shell open, and try another login now: %s.", attempt(p))
 	s.say("Users who should be asked for a code must enrol first: totpctl enrol. To take this back: totpctl setup --undo")
-	s.say("Who must enrol, and from which networks nobody is asked, is for rules in totpd.toml: man totpd.toml")
+	s.say("Rules in totpd.toml say which users must enrol, and from which networks no code is asked for: man totpd.toml")
 }
 
 // attempt is a login to try.

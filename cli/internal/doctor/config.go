@@ -106,7 +106,7 @@ var problem = regexp.MustCompile(`^(.*?):(?:(\d+):(?:\d+:)?)? (.*)$`)
 
 // configProblems tells each line that totpd -check wrote.
 func (x *exam) configProblems(text string) {
-	remedy := daemonProgram + " -check  # mend the file until it lists the settings, then: " + x.reloadDaemon()
+	remedy := daemonProgram + " -check  # fix the file until it lists the settings, then: " + x.reloadDaemon()
 	for line := range strings.Lines(text) {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "totpd: ")
 		if line == "" {

@@ -79,7 +79,7 @@ func (x *exam) judgeEverybody() {
 	default:
 		return
 	}
-	x.found("people-shut-out", "", "keep a root shell open, and mend the other errors",
+	x.found("people-shut-out", "", "keep a root shell open, and fix the other errors",
 		"nobody can log in by %s now, with or without a second factor: %s", few(x.required), why)
 }
 

@@ -91,7 +91,7 @@ func (x *exam) brokenSSHD(f *sshd.Failure) {
 	if m := complaint.FindStringSubmatch(f.Said); m != nil {
 		place, what = strings.TrimPrefix(m[1], strings.TrimSuffix(x.Root, "/"))+":"+m[2], m[3]
 	}
-	x.found("sshd-broken", place, "/usr/sbin/sshd -t  # mend the line until it says nothing, then: "+x.reloadSSHD(),
+	x.found("sshd-broken", place, "/usr/sbin/sshd -t  # fix the line until it says nothing, then: "+x.reloadSSHD(),
 		"sshd can't read its settings and doesn't start any more: %s", what)
 }
 

@@ -62,7 +62,7 @@ func (v *verdict) tell(f stack.Finding) {
 	}
 	switch f.Kind {
 	case stack.Broken:
-		v.spot("stack-broken", f.Entry, "man pam.conf, then mend the line", "libpam can't read the line, and nobody gets in: %s", by.Problem)
+		v.spot("stack-broken", f.Entry, "man pam.conf, then fix the line", "libpam can't read the line, and nobody gets in: %s", by.Problem)
 	case stack.Closed:
 		if v.service != stack.Other {
 			v.spot("stack-closed", v.ours, "put the line last, below all that a jump ([success=N]) counts", "nobody gets in, whatever they answer")

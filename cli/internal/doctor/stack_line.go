@@ -15,7 +15,7 @@ func (s *stacks) judgeLine(service string, e stack.Entry) (sound bool) {
 	sound = true
 	for _, arg := range e.Args {
 		if why := badArgument(arg); why != "" {
-			s.spot(service, "stack-argument", place, "man pam_totpd, then mend the line",
+			s.spot(service, "stack-argument", place, "man pam_totpd, then fix the line",
 				"the module refuses everybody because of its argument %q: %s", arg, why)
 			sound = false
 			continue

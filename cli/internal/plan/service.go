@@ -101,7 +101,7 @@ func (s *serviceEdit) work() *Refusal {
 		return &Refusal{s.name, err.Error(), "nothing was changed"}
 	}
 	if bad := stack.Problems(entries); len(bad) > 0 {
-		return &Refusal{bad[0].Where(), bad[0].Problem + ": libpam lets nobody in there", "mend that line first: man pam.d"}
+		return &Refusal{bad[0].Where(), bad[0].Problem + ": libpam lets nobody in there", "fix that line first: man pam.d"}
 	}
 	if len(entries) == 0 || entries[0].Service == stack.Other {
 		return &Refusal{s.path, "it has no auth lines, so that " + pamDir + "/other speaks for it", "give it auth lines of its own first"}
