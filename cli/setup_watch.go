@@ -39,4 +39,7 @@ func (s *setup) watch(on bool) {
 			s.say("systemctl %s: %v: %s", strings.Join(words, " "), err, strings.TrimSpace(string(out)))
 		}
 	}
+	if !on { // what it found is told no longer; systemd complains where it found nothing
+		_ = exec.CommandContext(ctx, "systemctl", "reset-failed", "totpd-check.service").Run()
+	}
 }

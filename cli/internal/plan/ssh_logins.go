@@ -126,7 +126,7 @@ func (p *Plan) compareRoot(ctx context.Context, h *Host, after *sshd.Settings, c
 	switch was, is := waysFor(root, before), waysFor(root, after); {
 	case before.RootLogin == "no" && after.RootLogin != "no":
 		return false, &Refusal{DropIn, "root could log in where PermitRootLogin is no now" + whence(*sshd.From(c.User), c),
-			"set PermitRootLogin in no Match block that ends with Exec; or leave it out of Match blocks"}
+			"leave PermitRootLogin out of Match blocks"}
 	case len(was) == 0:
 		return true, nil
 	case len(is) == 0 && before.RootLogin != "yes" && p.SSH.Mode != KeyOrPasswordCode:
