@@ -41,6 +41,14 @@ func TestRemove(t *testing.T) {
 	}
 
 	s.script("sed -i '/pam_totpd/d' /etc/pam.d/login")
+
+	// sshd's settings of ours, edited, would go on to ask for two things where no code is asked for any more.
+	const ours = "/etc/ssh/sshd_config.d/00-totpd.conf"
+	s.script("cp " + ours + " /run/kept; sed -i 's/^AuthenticationMethods.*/AuthenticationMethods publickey,keyboard-interactive/' " + ours)
+	if said := s.fails("dpkg", "--remove", "totpd"); !strings.Contains(said, "totpd: not removed: do what is said above") {
+		t.Errorf("dpkg --remove says: %s", said)
+	}
+	s.script("cp /run/kept " + ours + "; rm /run/kept")
 	s.run("dpkg", "--remove", "totpd")
 	s.fails("systemctl", "is-active", "totpd.service", "totpd.socket", "totpd-password.socket")
 	s.run("test", "-s", "/var/lib/totpd/totpd.db") // the accounts: a removal may be a mistake
