@@ -20,12 +20,12 @@ of them were lost, or the whole database. For root. Until then nobody gets in
 through a service that asks for codes.
 
 Look for a backup first (totpctl restore): what is lost here is lost for good.
-Users who had enrolled lately may not be enrolled any more, devices that were
-removed lately may be back. Where the whole database is gone, nobody is
+Users who enrolled recently may not be enrolled any more, and devices that were
+removed recently may be back. Where the whole database is gone, nobody is
 enrolled: every user gets in with the password alone, unless a rule requires a
 code, and whoever has the password may be the first to enrol a phone.
 
-Codes that may have been used lately are not accepted again. You are asked
+Codes that may have been used recently are not accepted again. You are asked
 whether to go on, unless --yes is given. Where nothing is lost, nothing is
 changed.
 
