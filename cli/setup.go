@@ -45,8 +45,9 @@ func newSetup(c *command) *cobra.Command {
 		Use:   "setup [OPTIONS]",
 		Short: "Turn the second factor on for the logins of this host (root)",
 		Long: `Turn the second factor on: look at the host, show the exact changes to PAM's and
-sshd's files, try them on a copy, ask, keep a backup, apply. Users who have
-not enrolled get in as before, unless a [[rule]] of totpd.toml says otherwise.
+sshd's files, try them on a copy, ask, keep a backup, apply. Users who
+have not enrolled get in as before, unless a [[rule]] of totpd.toml says
+otherwise.
 
 Services are ssh (sshd), the console (login), su, sudo and others below
 /etc/pam.d; "all" is every service that shares the common stack, by
@@ -60,7 +61,8 @@ asks for:
   key-or-password+code  a key alone, or the password and a code
 
 With --one-prompt the password is typed with a code right behind it, for
-programs that show only one prompt: sshd's password method, display managers, Ansible's become.
+programs that show only one prompt: sshd's password method, display managers,
+Ansible's become.
 
 On a terminal, what isn't said is asked. Keep a root shell open, and try a
 second login right afterwards. --undo takes everything back.

@@ -181,7 +181,8 @@ func (s *setup) agreed(ctx context.Context, question string) (bool, error) {
 func (s *setup) afterwards(p *plan.Plan) {
 	s.say("\nDone. Backups are in %s.", backups)
 	s.say("Keep this root shell open, and try another login now: %s.", attempt(p))
-	s.say("Users who should be asked for a code must enrol first: totpctl enrol. To take this back: totpctl setup --undo")
+	s.say("Users who should be asked for a code must enrol first: totpctl enrol")
+	s.say("To take this back: totpctl setup --undo")
 	s.say("Rules in totpd.toml say which users must enrol, and from which networks no code is asked for: man totpd.toml")
 }
 
