@@ -80,12 +80,17 @@ func (s *setup) writeBack(p *plan.Plan) {
 	left := func(where string, err error, hint string) {
 		p.Refusals = append(p.Refusals, &plan.Refusal{Where: where, Why: err.Error(), Hint: hint})
 	}
+	s.takeBackTools(left)
 	c := change.Change{Why: "totpctl setup --undo", At: s.now(), Tools: s.journal.Tools()}
 	var unrecorded error
 	waited := 0 // how many of the files, one after the other, wait for another one
 	for files := slices.Clone(p.Files); len(files) > 0; {
 		f := files[0]
 		files = files[1:]
+		if strings.HasPrefix(f.Path, "/etc/ssh/") && len(p.Refusals) > 0 && s.sshdAsks() {
+			left(f.Path, errors.New("PAM still asks for a code in sshd"), "without these settings that question could not be answered")
+			continue
+		}
 		by := s.includedBy(f)
 		if waited <= len(files) && slices.ContainsFunc(files, func(later change.File) bool { return later.Path == by }) {
 			files = append(files, f) // after what includes it
@@ -108,18 +113,6 @@ func (s *setup) writeBack(p *plan.Plan) {
 	if unrecorded != nil {
 		left(change.Dir, unrecorded, "make room there, and then again: totpctl setup --undo")
 	}
-	back := &tools{setup: s}
-	c.Files = nil
-	for _, tool := range slices.Backward(s.journal.Tools()) {
-		if err := back.tool(tool); err != nil {
-			left(strings.Fields(tool)[0], err, "by hand: "+tool)
-			continue
-		}
-		c.Tools = slices.DeleteFunc(s.journal.Tools(), func(t string) bool { return t == tool })
-		if err := s.journal.Apply(c); err != nil {
-			left(change.Dir, err, "the command has been run: "+tool)
-		}
-	}
 	if p.Reload {
 		if err := s.reloadSSHD(); err != nil {
 			s.say("sshd could not be told: %v", err)
@@ -131,6 +124,44 @@ func (s *setup) writeBack(p *plan.Plan) {
 	if err := s.journal.Forget(); err != nil {
 		left(change.Dir, err, "nothing is left to take back: remove it")
 	}
+}
+
+// takeBackTools has the host's own programs take back what they did.
+func (s *setup) takeBackTools(left func(where string, err error, hint string)) {
+	c := change.Change{Why: "totpctl setup --undo", At: s.now()}
+	for _, tool := range slices.Backward(s.journal.Tools()) {
+		err := (&tools{setup: s}).tool(tool)
+		if err == nil {
+			err = s.toolFailed(tool)
+		}
+		if err != nil {
+			left(strings.Fields(tool)[0], err, "by hand: "+tool)
+			continue
+		}
+		c.Tools = slices.DeleteFunc(s.journal.Tools(), func(t string) bool { return t == tool })
+		if err := s.journal.Apply(c); err != nil {
+			left(change.Dir, err, "the command has been run: "+tool)
+		}
+	}
+}
+
+// toolFailed tells what pam-auth-update has left: where it can't write, it says nothing.
+func (s *setup) toolFailed(tool string) error {
+	if !strings.HasPrefix(tool, plan.PAMAuthUpdate) {
+		return nil
+	}
+	for _, l := range remaining(stack.Open(s.root)) {
+		if strings.HasPrefix(l.Place.File, "/etc/pam.d/common-") {
+			return fmt.Errorf("it has left %s: %s", l.Place, l)
+		}
+	}
+	return nil
+}
+
+// sshdAsks tells whether a code is still asked for in sshd's auth stack.
+func (s *setup) sshdAsks() bool {
+	entries, err := stack.Open(s.root).Stack("sshd", stack.Auth)
+	return err == nil && slices.ContainsFunc(entries, stack.Entry.AsksCode)
 }
 
 // includedBy is a file that includes one that is to go; empty: there is none.
