@@ -111,7 +111,7 @@ func ask(question []byte, most int64) ([]byte, error) {
 	defer from.Close()
 	cmd := exec.Command("/proc/self/exe", verb)
 	cmd.Args[0] = "totpctl"
-	cmd.Dir, cmd.Env = "/", []string{"GOMAXPROCS=1"}
+	cmd.Dir, cmd.Env = "/", []string{"GOMAXPROCS=1", "GORACE=" + os.Getenv("GORACE")} // the second is for tests
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(question), to
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()

@@ -121,7 +121,7 @@ func firstLine(text string) string {
 // env are the variables that a test needs in the child.
 func (t *Trial) env() []string {
 	var kept []string
-	for _, name := range []string{"GOCOVERDIR", "TMPDIR"} {
+	for _, name := range []string{"GOCOVERDIR", "GORACE", "TMPDIR"} {
 		if value := os.Getenv(name); value != "" {
 			kept = append(kept, name+"="+value)
 		}
