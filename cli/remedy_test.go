@@ -164,6 +164,8 @@ func TestAnErrorNamesOperationAndObjectOnce(t *testing.T) {
 
 // What comes from the daemon can't steer the terminal or forge a line.
 func TestWhatComesFromElsewhereIsPrintable(t *testing.T) {
+	defer func(was func() bool) { system.Booted = was }(system.Booted)
+	system.Booted = func() bool { return true }
 	var told strings.Builder
 	e := &control.Error{Code: control.ErrUnavailable, Message: "a\x1b[2J\nhint: rm -rf /\u202e", Reference: "x\ny"}
 	explain(&told, &cobra.Command{}, failed("status", "\x07bob", e))

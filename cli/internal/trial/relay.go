@@ -107,10 +107,23 @@ func (r *relay) carry(module net.Conn) error {
 	if _, err := daemon.Write([]byte{kindTrial}); err != nil {
 		return err
 	}
-	go func() {
-		io.Copy(daemon, module)
-		daemon.Close()
-	}()
+	go forward(daemon, module)
 	io.Copy(module, daemon)
 	return nil
+}
+
+// forward carries what the module says, until either hangs up. Of a daemon that has, the last word may still have
+// to be read.
+func forward(daemon, module net.Conn) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := module.Read(buf)
+		if err != nil {
+			daemon.Close()
+			return
+		}
+		if _, err := daemon.Write(buf[:n]); err != nil {
+			return
+		}
+	}
 }
