@@ -30,12 +30,12 @@ require = "required"
 enrol_at_login = false
 
 [[rule]]
-users = ["rena"]
+users = ["renate"]
 from = ["0.0.0.0/0", "::/0"]
 require = "required"
 
 [[rule]]
-users = ["rena"]
+users = ["renate"]
 services = ["sshd-names"]
 require = "exempt"
 `
@@ -114,16 +114,16 @@ func TestRequiredLater(t *testing.T) {
 
 // Where sshd gives a name instead of an address, the rule for all addresses holds, not the milder one behind it.
 func TestReverseDNS(t *testing.T) {
-	p := newPerson(t, "rena")
+	p := newPerson(t, "renate")
 	server := must(here.StartSSHD("sshd-names", PasswordThenCode, "UseDNS yes\n"))(t)
-	s := ssh(t, server, "rena")
+	s := ssh(t, server, "renate")
 	s.answer(passwordPrompt, p.Password)
 	s.answer(codePrompt, p.wrongCode(t))
 	s.answer(codePrompt, p.code(t))
-	s.see(`^welcome, rena$`)
+	s.see(`^welcome, renate$`)
 	s.ends(0)
 	log, err := os.ReadFile(LogDir + "/totpd")
-	if err != nil || !regexp.MustCompile(`user=rena result=accepted.*source=localhost.*nobody can tell whether rule`).Match(log) {
+	if err != nil || !regexp.MustCompile(`user=renate result=accepted.*source=localhost.*nobody can tell whether rule`).Match(log) {
 		t.Errorf("the log doesn't say why: %v", err)
 	}
 }
