@@ -62,6 +62,7 @@ func (q *queue) takeNotes() (_ []audit.Event, more bool) {
 	n := min(len(q.notes), notesBatch)
 	taken := slices.Clone(q.notes[:n])
 	q.notes = slices.Delete(q.notes, 0, n)
+	q.noting = n > 0
 	if more = len(q.notes) > 0; more {
 		q.wake()
 	}
@@ -71,7 +72,7 @@ func (q *queue) takeNotes() (_ []audit.Event, more bool) {
 func (q *queue) notesWait() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.notes) > 0
+	return q.noting || len(q.notes) > 0
 }
 
 // loseNotes counts events that could not be written, and tells of all that were lost.

@@ -126,7 +126,8 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*update
 	notes   []audit.Event
-	lost    int // events, since onLost was told
+	noting  bool // the last of them that were taken may not be written yet
+	lost    int  // events, since onLost was told
 	onLost  func(events int, err error)
 	closed  bool
 	filled  chan struct{} // holds one token when something changed
