@@ -11,7 +11,7 @@ import (
 )
 
 // strangers has a user of the host begin logins as others, which the daemon refuses: one after the other, as fast as
-// it can.
+// it can. Like the module it hangs up at the verdict.
 func (s *site) strangers(user, as string, n int) {
 	s.t.Helper()
 	frame, err := wire.AppendOpen(nil, &wire.Open{User: as, Service: "sshd"})
@@ -21,7 +21,7 @@ for (1..%d) {
 	socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
 	connect($s, sockaddr_un("/run/totpd/login.sock")) or die "connect: $!";
 	syswrite($s, pack("H*", "%s"));
-	1 while sysread($s, my $text, 4096);
+	sysread($s, my $text, 4096);
 }`, n, hex.EncodeToString(frame)))
 }
 
