@@ -67,7 +67,7 @@ make_tree() {
 	printf '127.0.0.1 localhost mac\n' >"$tree/etc/hosts"
 	chroot "$tree" systemd-sysusers >&2
 	# As the package does when it is installed.
-	chroot "$tree" systemd-tmpfiles --create totpd.conf >&2
+	systemd-tmpfiles --root="$tree" --create totpd.conf >&2 # in there it wants /proc
 	chroot "$tree" /usr/libexec/totpd/totpd -init >&2
 	for user in ann dora eve fay stan uma; do chroot "$tree" useradd -m -s /bin/bash "$user"; done
 	printf '%s\n' ann:pw-ann dora:pw-dora eve:pw-eve fay:pw-fay uma:pw-uma stan:pw-stan | chroot "$tree" chpasswd -c SHA512 -s 1000
@@ -132,8 +132,12 @@ boot() {
 	truncate -s 1G "$work/$kind.img"
 	mke2fs -q -t ext4 -d "$tree" "$work/$kind.img"
 	timeout 600 linux.uml mem=1G "ubd0=$work/$kind.img" root=/dev/ubda rw "security=$kind" "${kernel[@]}" \
-		sysctl.kernel.printk_ratelimit=0 con=null con0=null,fd:1 ssl=null quiet systemd.show_status=0 </dev/null >"$log" 2>&1 ||
-		die "the kernel ended with status $?: see $log"
+		sysctl.kernel.printk_ratelimit=0 con=null con0=null,fd:1 ssl=null quiet systemd.show_status=0 </dev/null >"$log" 2>&1 || {
+		local status=$?
+		# Debian 12's kernel has no room for the registers of processors with AMX: no program starts in it.
+		! grep -q '^userspace - ptrace set fp regs failed' "$log" || skip "user-mode Linux can't run programs on this processor"
+		die "the kernel ended with status $status: see $log"
+	}
 	grep -q '^story: end' "$log" || die "the story did not reach its end: see $log"
 	tr -d '\r' <"$log" | sed -n '/^story: begin/,/^story: end/p'
 	! grep -q '^--- FAIL' "$log" || failed=1
