@@ -1,6 +1,6 @@
 // Package doctor looks at a host and says what is wrong with the second factor of its logins, and what
-// mends it. It changes nothing: no file, no unit, no account. Its remedies are for the host as it is: how the
-// daemon was started, and as whom, is found out first (layout.go).
+// repairs it. It changes nothing: no file, no unit, no account. Its remedies are for the host as it is: how the
+// daemon was started, and the account it runs as, are found out first (layout.go).
 //
 // Each topic has a file: what is looked at, and what is said of it. A finding has an id that stays from
 // version to version (ids.go), a place and a remedy. What could not be looked at, for lack of rights or

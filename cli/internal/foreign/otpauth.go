@@ -71,7 +71,7 @@ func isUser(before string) bool {
 	return len(words) == 1 && strings.TrimRight(before, " \t") != before && !strings.ContainsAny(words[0], `,;:"'|/=<>()`)
 }
 
-// userOf returns the user of this host whom a label names: USER@HOST with this host, or USER alone with this
+// userOf returns the user of this host that a label names: USER@HOST with this host, or USER alone with this
 // host's issuer. Otherwise it returns nothing.
 func (s Site) userOf(k otpauth.Key) string {
 	user, host, withHost := cutLast(k.Account, "@")

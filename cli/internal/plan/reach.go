@@ -260,7 +260,7 @@ func (s *serviceEdit) addCopy(host string, text []byte) *Refusal {
 	return nil
 }
 
-// Plain returns what the copy without a code of an included file should be now, for whoever compares.
+// Plain returns what the copy without a code of an included file should be now.
 func Plain(t *stack.Tree, name string) ([]byte, error) {
 	host, files, r := plain(t, name, 0)
 	if r != nil {
